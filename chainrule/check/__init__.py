@@ -1,0 +1,1 @@
+"""Derivatives against independent ones."""

@@ -1,0 +1,203 @@
+"""What `cr.derive` returns: a derivation that can be read, called and checked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from chainrule.expr import EXAMPLES, Definition, Expr
+from chainrule.netfile import define
+from chainrule.plan.derived import Derived, derived
+from chainrule.plan.derived import per_example as _per_example
+
+if TYPE_CHECKING:
+    from chainrule.check.gradient import Report
+    from chainrule.run.bind import Array
+    from chainrule.run.reference import Reference
+
+
+class Derivation:
+    """Both passes of a network: call it for numbers, print it for equations and code, check it.
+
+    Made by `derive`. It holds no arrays and no state: calling it twice gives the same answer twice.
+    """
+
+    def __init__(self, found: Derived) -> None:
+        self._derived = found
+
+    @property
+    def definition(self) -> Definition:
+        """The network that was derived."""
+        return self._derived.definition
+
+    @property
+    def wrt(self) -> tuple[str, ...]:
+        """The names with respect to which the loss was derived."""
+        return tuple(self._derived.grads)
+
+    @property
+    def gradients(self) -> dict[str, Expr]:
+        """The derivatives as expressions, by name."""
+        return dict(self._derived.grads)
+
+    def __call__(self, **arrays: object) -> tuple[Array, dict[str, Array]]:
+        """The loss and its gradients at these arrays.
+
+        Args:
+            arrays: one for each input of the definition, shaped as its axes say; all float64 or
+                all float32.
+
+        Returns:
+            The loss (a scalar array) and a dict of gradients, each with the shape of its parameter.
+
+        Raises:
+            ParameterError, ShapeError, DTypeError, DataError: the arrays do not fit (see
+                `chainrule.run.bind`).
+        """
+        return self._reference(**arrays)
+
+    @functools.cached_property
+    def _reference(self) -> Reference:
+        from chainrule.run.reference import Reference
+
+        return Reference(self._derived.program)
+
+    def python(self) -> str:
+        """NumPy source of a function (inputs) → loss, gradients: what calling this runs."""
+        from chainrule.emit.python import source
+
+        return source(self._derived.program)
+
+    def latex(self, only: str | None = None, notation: str = "matrix") -> str:
+        r"""The equations of both passes.
+
+        Args:
+            only: the name of one input: just the right-hand line of its derivative.
+            notation: "matrix" as in CS230, or "chain": scalar networks as two recurrences.
+
+        Raises:
+            ParameterError: `only` was not derived or `notation` is unknown.
+
+        >>> from chainrule.netfile import parse_net
+        >>> net = "net line\nparam w:\ninput x: m\ninput y: m\nreturn mse(w * x, y)"
+        >>> d = derive(parse_net(net))
+        >>> print(d.latex(only="w"))
+        \frac{\partial\mathcal{L}}{\partial w} &= \frac{2}{m}(wx - y)x^\intercal
+        """
+        from chainrule.emit import equations
+
+        if only is not None:
+            return equations.only(self._derived, only, notation)
+        return equations.equations(self._derived, notation).latex()
+
+    def text(self) -> str:
+        """The equations in plain characters, for a terminal."""
+        from chainrule.emit.equations import equations
+
+        return equations(self._derived).text()
+
+    def json(self) -> dict[str, Any]:
+        """Names, axes, equations and code as plain values."""
+        from chainrule.emit.equations import equations
+
+        lines = equations(self._derived)
+        return {
+            "name": self.definition.name,
+            "inputs": {x.name: list(x.axes) for x in self.definition.inputs},
+            "wrt": list(self.wrt),
+            "forward": list(lines.forward),
+            "backward": list(lines.backward),
+            "python": self.python(),
+        }
+
+    def check(
+        self, seed: int = 0, dtype: str = "float64", arrays: Mapping[str, object] | None = None
+    ) -> Report:
+        """Compare every derivative with an independent one.
+
+        Args:
+            seed: fixes the random sizes and values at which it is checked.
+            dtype: the float type of the derivatives under test, "float64" or "float32".
+            arrays: values to check at instead of random ones.
+
+        Returns:
+            A report: `.ok`, `.worst`, `str()`.
+        """
+        from chainrule.check.gradient import check_gradients
+
+        return check_gradients(self._derived, seed=seed, dtype=dtype, arrays=arrays)
+
+    def _repr_latex_(self) -> str:
+        from chainrule.emit.equations import equations
+
+        return equations(self._derived).notebook()
+
+    def _repr_html_(self) -> str:
+        from chainrule.emit.equations import equations
+
+        return equations(self._derived).html()
+
+    def __repr__(self) -> str:
+        return f"<Derivation of {self.definition.name} with respect to {', '.join(self.wrt)}>"
+
+
+def derive(source: object, wrt: Iterable[str] | None = None) -> Derivation:
+    """Work out every derivative of a network.
+
+    Args:
+        source: an annotated function, a Definition, or the path of a .net file.
+        wrt: names of inputs; None for the parameters, or every real input if none is marked as a
+            parameter.
+
+    Raises:
+        GraphError, FormulaError, ShapeError: the definition is not valid.
+        ParameterError: `wrt` names something that is no real input.
+    """
+    return Derivation(derived(define(source), wrt))
+
+
+class PerExample:
+    """Loss and gradients of each example by itself, example axis first. See `per_example`."""
+
+    def __init__(self, found: Derived) -> None:
+        self._derived = found
+
+    def __call__(self, **arrays: object) -> tuple[Array, dict[str, Array]]:
+        """Losses (examples,) and, by name, gradients (examples, *axes of the parameter).
+
+        Raises:
+            ParameterError, ShapeError, DTypeError, DataError: the arrays do not fit (see
+                `chainrule.run.bind`).
+        """
+        return self._reference(**arrays)
+
+    @functools.cached_property
+    def _reference(self) -> Reference:
+        from chainrule.run.reference import Reference
+
+        return Reference(self._derived.program)
+
+    def python(self) -> str:
+        """The NumPy source that runs."""
+        return self._reference.text
+
+
+def per_example(
+    source: object, wrt: Iterable[str] | None = None, examples: str = EXAMPLES
+) -> PerExample:
+    """The derivatives of each example's own loss, kept apart instead of summed.
+
+    Args:
+        source: as for `derive`.
+        wrt: as for `derive`.
+        examples: the axis that counts the examples.
+
+    Returns:
+        A function of arrays; its gradients have the example axis first. Where the loss is a mean
+        over examples their mean is the gradient of the whole, where it is a sum their sum is.
+
+    Raises:
+        GraphError: nothing has the axis, or an operation mixes examples (a softmax over them, say).
+    """
+    return PerExample(_per_example(define(source), wrt, examples))

@@ -1,0 +1,1 @@
+"""Expr or Program to text: equations, NumPy."""

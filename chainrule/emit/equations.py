@@ -1,0 +1,158 @@
+"""The equations of both passes, as LaTeX, plain text, or for a notebook."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chainrule.emit.chain import chain_lines, derivative
+from chainrule.emit.plain import plain
+from chainrule.emit.tex import Printer, label, orientations
+from chainrule.errors import ParameterError, did_you_mean
+from chainrule.expr import Expr, postorder
+from chainrule.plan.derived import Derived
+from chainrule.plan.program import LEAVES, program
+
+LONGEST = 12  # symbols on the right of one equation; a longer one is split at named values
+DEEPEST = 24  # nested operations without a name before one gets a line of its own
+NOTATIONS = ("matrix", "chain")
+LOSS = r"\mathcal{L}"
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Lines ``left &= right`` of both passes."""
+
+    forward: tuple[str, ...]
+    backward: tuple[str, ...]
+
+    def latex(self) -> str:
+        """Two align environments under the headings of the two passes."""
+        return "\n\n".join(f"% {title}\n{_align(lines)}" for title, lines in self._passes())
+
+    def notebook(self) -> str:
+        """LaTeX that a notebook shows."""
+        return "\n\n".join(_aligned(lines) for _, lines in self._passes())
+
+    def html(self) -> str:
+        """The same under headings; a page with MathJax typesets what stands between $$."""
+        return "".join(
+            f"<h4>{title}</h4><div>{html.escape(_aligned(lines))}</div>"
+            for title, lines in self._passes()
+        )
+
+    def text(self) -> str:
+        """Plain characters, for a terminal."""
+        sections = (
+            f"{title}\n" + "\n".join(f"  {plain(line)}" for line in lines)
+            for title, lines in self._passes()
+        )
+        return "\n\n".join(sections)
+
+    def _passes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        if self.forward:
+            yield "Forward Propagation", self.forward
+        yield "Backward Propagation", self.backward
+
+
+def _align(lines: tuple[str, ...]) -> str:
+    body = "\\\\\n".join(f"\t{line}" for line in lines)
+    return f"\\begin{{align}}\n{body}\n\\end{{align}}"
+
+
+def _aligned(lines: tuple[str, ...]) -> str:
+    return "$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$"
+
+
+def equations(found: Derived, notation: str = "matrix") -> Equations:
+    """Both passes of a derivation.
+
+    Raises:
+        ParameterError: the notation is unknown, or "chain" is asked for where a value has axes.
+    """
+    if notation not in NOTATIONS:
+        hint = did_you_mean(notation, NOTATIONS) or f"There are: {', '.join(NOTATIONS)}"
+        raise ParameterError(f"notation {notation!r} is not known", hint=hint)
+    printer = Printer(*_names(found))
+    forward = tuple(f"{left} &= {right}" for left, right in _forward(found, printer))
+    if notation == "chain":
+        return Equations(forward, tuple(chain_lines(found, printer)))
+    return Equations(
+        forward, tuple(f"{left} &= {right}" for left, right in _backward(found, printer))
+    )
+
+
+def only(found: Derived, name: str, notation: str = "matrix") -> str:
+    """The line for the derivative with respect to one input.
+
+    Raises:
+        ParameterError: it was not derived.
+    """
+    if name not in found.grads:
+        hint = did_you_mean(name, found.grads) or f"There are: {', '.join(found.grads)}"
+        raise ParameterError(f"no derivative with respect to {name!r}", hint=hint)
+    start = f"{partial(name, notation)} &="
+    return next(line for line in equations(found, notation).backward if line.startswith(start))
+
+
+def partial(name: str, notation: str = "matrix") -> str:
+    """∂L/∂name; dL/dname where everything is a number."""
+    return (
+        derivative(label(name))
+        if notation == "chain"
+        else rf"\frac{{\partial{LOSS}}}{{\partial {label(name)}}}"
+    )
+
+
+def _names(found: Derived) -> tuple[dict[Expr, str], dict[str, str]]:
+    names = {expr: label(name) for expr, name in found.names.items() if expr is not found.value}
+    return names, orientations([found.value, *found.names])
+
+
+def _forward(found: Derived, printer: Printer) -> Iterator[tuple[str, str]]:
+    named = {e: n for e, n in found.names.items() if e.op not in LEAVES and e is not found.value}
+    lines = program(
+        "", (), {"": found.value, **{n: e for e, n in named.items()}}, named, DEEPEST, share=False
+    )
+    order = {x: i for i, x in enumerate(postorder(found.value, *named))}
+    for line in sorted(lines.lines, key=lambda line: order[line.value]):
+        if line.value is not found.value:
+            yield label(line.name), printer.definition(line.value).text
+            printer.names = {**printer.names, line.value: label(line.name)}
+    yield LOSS, printer.definition(found.value).text
+
+
+def _backward(found: Derived, printer: Printer) -> Iterator[tuple[str, str]]:
+    if all(symbols(e, printer) <= LONGEST for e in found.grads.values()):
+        for name, expr in found.grads.items():
+            yield partial(name), printer.definition(expr).text
+        return
+    names = {
+        e: partial(n)
+        for n, e in found.cotangents.items()
+        if e.op not in LEAVES and e not in printer.names
+    }
+    grads = {e: n for n, e in found.grads.items()}
+    outputs = {n: e for e, n in grads.items()}
+    lines = program("", (), outputs, {**found.names, **names, **grads}, DEEPEST, share=False)
+    for line in lines.lines:
+        if line.value in grads:
+            yield partial(grads[line.value]), printer.definition(line.value).text
+        elif line.value in names:
+            yield names[line.value], printer.definition(line.value).text
+        elif line.value not in printer.names:
+            yield label(line.name), printer.definition(line.value).text
+        printer.names = {line.value: names.get(line.value, label(line.name)), **printer.names}
+
+
+def symbols(expr: Expr, printer: Printer) -> int:
+    """How many names and numbers an equation has; counting stops beyond `LONGEST`."""
+    count, todo = 0, [expr]
+    while todo and count <= LONGEST:
+        node = todo.pop()
+        if (node in printer.names and node is not expr) or node.op in LEAVES:
+            count += 1
+        else:
+            todo.extend(node.inputs)
+    return count

@@ -1,0 +1,103 @@
+r"""Equations in plain characters: what a terminal shows of the LaTeX that the emitters print."""
+
+from __future__ import annotations
+
+import re
+
+_SYMBOLS = {
+    r"\mathcal{L}": "L",
+    r"\partial": "∂",
+    r"\intercal": "ᵀ",
+    r"\odot": "⊙",
+    r"\cdot": "·",
+    r"\vec{1}": "1⃗",
+    r"\sigma": "σ",
+    r"\sum": "Σ",
+    r"\geq": "≥",
+    r"\leq": "≤",
+    r"\infty": "∞",
+    r"\lvert": "|",
+    r"\rvert": "|",
+    r"\left": "",
+    r"\right": "",
+    r"\quad": "  ",
+    r"\,": " ",
+    r"\max": "max",
+    r"\min": "min",
+    r"\log": "log ",
+    r"\tanh": "tanh",
+    r"\cosh": "cosh",
+    r"\sqrt": "√",
+    r"\backslash": "\\",
+    "&=": "=",
+    "||": "‖",
+}
+_GREEK = {
+    f"\\{name}": char
+    for name, char in zip(
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho tau "
+        "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi "
+        "Omega".split(),
+        "αβγδεζηθικλμνξπρτυφχψωΓΔΘΛΞΠΣΥΦΨΩ",
+        strict=True,
+    )
+}
+_ALL = _SYMBOLS | _GREEK
+_WORDS = re.compile(
+    "|".join(
+        re.escape(word) + (r"(?![A-Za-z])" if word[-1].isalpha() else "")
+        for word in sorted(_ALL, key=len, reverse=True)
+    )
+)
+_ACCENTS = {r"\hat": "\u0302", r"\bar": "\u0304", r"\tilde": "\u0303"}
+_BELOW = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
+_BELOW_LETTERS = {"i": "ᵢ", "j": "ⱼ"}
+_ABOVE = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
+_GROUP = r"\{([^{}]*)\}"
+
+
+def plain(line: str) -> str:
+    r"""One line of LaTeX in plain characters.
+
+    >>> plain(r"\frac{\partial\mathcal{L}}{\partial w} &= \frac{2}{m}(\hat{y} - y)x^\intercal")
+    '∂L/∂w = 2/m (ŷ - y)xᵀ'
+    """
+    text = line
+    for accent, mark in _ACCENTS.items():
+        text = re.sub(re.escape(accent) + _GROUP, rf"\g<1>{mark}", text)
+    text = _WORDS.sub(lambda m: _ALL[m[0]], text)
+    text = re.sub(r"\\(?:mathrm|operatorname|text)" + _GROUP, r"\1", text)
+    before = ""
+    while text != before:  # the innermost groups first
+        before = text
+        text = re.sub(r"\\frac" + _GROUP + _GROUP, _fraction, text)
+        text = re.sub(
+            "_" + _GROUP + r"|_([A-Za-z0-9])", lambda m: _lowered(m[1] or m[2] or ""), text
+        )
+        text = re.sub(r"\^" + _GROUP + r"|\^([0-9ᵀ])", lambda m: _raised(m[1] or m[2] or ""), text)
+        text = re.sub(r"√" + _GROUP, r"√(\1)", text)
+    text = re.sub(r"\\([#$%&_{}])", r"\1", text).replace("log (", "log(")
+    return re.sub(r" +", " ", text).strip()
+
+
+def _fraction(match: re.Match[str]) -> str:
+    upper, lower = (part.replace("∂ ", "∂").strip() for part in match.groups())
+    simple = re.compile(r"[∂d]?[\ŵ⃗₀-₉ᵢ]+")
+    shown = [part if simple.fullmatch(part) else f"({part})" for part in (upper, lower)]
+    return f"{shown[0]}/{shown[1]} "
+
+
+def _lowered(text: str) -> str:
+    if re.fullmatch(r"[0-9+-]+", text):
+        return text.translate(_BELOW)
+    if re.fullmatch(r"[ij]([+-][0-9]+)?", text):
+        return _BELOW_LETTERS[text[0]] + text[1:].translate(_BELOW)
+    return f"_{text}" if re.fullmatch(r"\w+", text) else f"_({text})"
+
+
+def _raised(text: str) -> str:
+    if text == "ᵀ" or text == "⊙2":
+        return text.replace("⊙2", "²")
+    if re.fullmatch(r"[0-9+-]+", text):
+        return text.translate(_ABOVE)
+    return f"^({text})" if len(text) > 1 else f"^{text}"

@@ -1,0 +1,310 @@
+"""One expression as an equation in matrix notation.
+
+Values with two axes are matrices, with one axis rows or columns (`orientation` decides which),
+with none numbers. How an operation looks stands in its record; only what depends on the places of
+axes (products, sums, transposes) is here.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.expr import EXAMPLES, Axes, Expr, postorder
+from chainrule.ops import OPS
+from chainrule.ops.record import ATOM, HADAMARD, POWER, PRODUCT, SUM
+
+GREEK = frozenset(
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
+    "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
+)
+ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde"}
+_SPECIAL = {c: rf"\{c}" for c in "#$%&_{}"} | {"\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge "}
+_LEVELS = {"sum": SUM, "had": HADAMARD, "prod": PRODUCT, "pow": POWER, "atom": ATOM}
+ROW, COLUMN = "row", "column"
+
+
+def label(name: str) -> str:
+    r"""A name as mathematics: y_hat → \hat{y}, alpha → \alpha; anything else is escaped.
+
+    >>> label("y_hat"), label("b_10"), label("w_out")
+    ('\\hat{y}', 'b_{10}', 'w_{\\mathrm{out}}')
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name):
+        return rf"\text{{{escape(name)}}}"
+    base, *rest = name.split("_")
+    accents = [ACCENTS[word] for word in rest if word in ACCENTS]
+    subscripts = [_word(word) for word in rest if word not in ACCENTS]
+    match = re.fullmatch(r"([A-Za-z])([0-9]+)", base)
+    if match:
+        base, subscripts = match[1], [match[2], *subscripts]
+    text = rf"{accents[0]}{{{_word(base)}}}" if accents else _word(base)
+    if not subscripts:
+        return text
+    below = ", ".join(subscripts)
+    return f"{text}_{below}" if len(below) == 1 else f"{text}_{{{below}}}"
+
+
+def _word(word: str) -> str:
+    if word in GREEK:
+        return f"\\{word}"
+    return word if len(word) == 1 or word.isdigit() else rf"\mathrm{{{word}}}"
+
+
+def escape(text: str) -> str:
+    """Text of any origin made harmless inside an equation."""
+    return "".join(_SPECIAL.get(c, c) for c in text if c.isprintable())
+
+
+@dataclass(frozen=True)
+class Tex:
+    """A piece of an equation and how tightly it binds."""
+
+    text: str
+    binds: int
+
+    @property
+    def tall(self) -> bool:
+        """Whether plain parentheses would be too small for it."""
+        return r"\frac" in self.text or r"\left" in self.text or r"\sum" in self.text
+
+    def inside(self) -> str:
+        """The piece in parentheses."""
+        return rf"\left({self.text}\right)" if self.tall else f"({self.text})"
+
+    def at(self, level: int) -> str:
+        """The piece, in parentheses where it binds looser than `level`."""
+        return self.inside() if self.binds < level else self.text
+
+
+def join(left: str, right: str) -> str:
+    """Two factors side by side, kept apart where they would read as one word or one number."""
+    if re.search(r"\\[A-Za-z]+$|_\w$|_\{[^{}]*\}$", left) and right[:1].isalpha():
+        return f"{left} {right}"
+    if right[:1].isdigit() and (left[-1:].isdigit() or left[-1:] == "}"):
+        return rf"{left} \cdot {right}"
+    return left + right
+
+
+class _Operand:
+    """What a record's template formats: `{0:prod}`."""
+
+    def __init__(self, tex: Tex) -> None:
+        self.tex = tex
+
+    def __format__(self, spec: str) -> str:
+        if spec == "call":
+            return self.tex.inside()
+        if spec == "left":
+            return self.tex.text if self.tex.binds == HADAMARD else self.tex.at(POWER)
+        return self.tex.at(_LEVELS[spec]) if spec else self.tex.text
+
+
+def orientations(roots: Iterable[Expr]) -> dict[str, str]:
+    """Whether a value with one axis is written as a row or as a column.
+
+    What is added to or multiplied with a matrix stands as its axis does there; else as its axis
+    mostly stands in matrices; else examples stand side by side, in a row, and everything else in a
+    column.
+    """
+    votes: dict[str, Counter[str]] = {}
+
+    def vote(matrix: Axes, axis: str, weight: int) -> None:
+        place = ROW if axis == matrix[-1] else COLUMN
+        votes.setdefault(axis, Counter())[place] += weight
+
+    for node in postorder(*roots):
+        if len(node.axes) == 2:
+            for axis in node.axes:
+                vote(node.axes, axis, 1)
+            for x in node.inputs:
+                if len(x.axes) == 1 and node.op != "contract" and x.axes[0] in node.axes:
+                    vote(node.axes, x.axes[0], 1000)
+    found = {
+        axis: ROW if axis == EXAMPLES else COLUMN
+        for node in postorder(*roots)
+        for axis in node.axes
+    }
+    for axis, count in votes.items():
+        if count[ROW] != count[COLUMN]:
+            found[axis] = count.most_common(1)[0][0]
+    return found
+
+
+class Printer:
+    """Prints expressions; those with a name are printed as it."""
+
+    def __init__(self, names: Mapping[Expr, str], orientation: Mapping[str, str]) -> None:
+        self.names = names
+        self.orientation = orientation
+
+    def tex(self, node: Expr) -> Tex:
+        """`node` as an equation."""
+        return Tex(self.names[node], ATOM) if node in self.names else self.definition(node)
+
+    def definition(self, node: Expr) -> Tex:
+        """`node` by what it is made of, even if it has a name."""
+        if node.op == "input":
+            return Tex(label(node.name), ATOM)
+        if node.op == "const":
+            return number(node["value"])
+        if node.op == "size":
+            return Tex(label(node["axis"]), ATOM)
+        special = _BY_PLACE.get(node.op)
+        found = special(self, node) if special else None
+        return found or self._from_record(node)
+
+    def _from_record(self, node: Expr) -> Tex:
+        op = OPS[node.op]
+        attrs = {k: ", ".join(v) if isinstance(v, tuple) else v for k, v in node.attrs if _plain(v)}
+        template = op.tex if isinstance(op.tex, str) else op.tex(attrs, node.inputs)
+        if op.tex_array and node.axes:
+            template = op.tex_array
+        operands = [_Operand(self._like(x, node)) for x in node.inputs]
+        return Tex(string.Formatter().vformat(template, operands, attrs), op.binds)
+
+    def _like(self, x: Expr, node: Expr) -> Tex:
+        """An elementwise operand, transposed where its axes stand the other way round."""
+        turned = (
+            len(x.axes) == 2
+            and x.axes == node.axes[::-1]
+            and node.op not in ("rename", "transpose")
+        )
+        return transposed(self.tex(x)) if turned else self.tex(x)
+
+    def oriented(self, tex: Tex, natural: str, axes: Axes) -> Tex:
+        """A row or column as its axis asks for."""
+        return tex if len(axes) != 1 or self.orientation[axes[0]] == natural else transposed(tex)
+
+    def as_matrix(self, x: Expr, last: str | None = None, first: str | None = None) -> Tex:
+        """`x` turned so that the axis `last` runs along its rows or `first` down its columns."""
+        tex = self.tex(x)
+        if len(x.axes) == 1:
+            wanted = ROW if last else COLUMN
+            return tex if self.orientation[x.axes[0]] == wanted else transposed(tex)
+        turned = (last is not None and x.axes[-1] != last) or (
+            first is not None and x.axes[0] != first
+        )
+        return transposed(tex) if turned else tex
+
+
+def _plain(value: Any) -> bool:
+    return not isinstance(value, tuple) or all(isinstance(part, str) for part in value)
+
+
+def transposed(tex: Tex) -> Tex:
+    """The transpose of a piece."""
+    return Tex(rf"{tex.at(ATOM)}^\intercal", POWER)
+
+
+def number(value: float) -> Tex:
+    """A constant."""
+    if value in (float("inf"), -float("inf")):
+        return Tex(r"\infty", ATOM) if value > 0 else Tex(r"-\infty", SUM)
+    text = f"{value:.6g}"
+    if "e" in text:
+        digits, power = text.split("e")
+        return Tex(rf"{digits} \cdot 10^{{{int(power)}}}", PRODUCT)
+    return Tex(text, SUM if value < 0 else ATOM)
+
+
+def _mul(p: Printer, node: Expr) -> Tex | None:
+    """A number stands beside its factor; only arrays are multiplied element by element."""
+    if all(x.axes for x in node.inputs):
+        return None
+    a, b = (p.tex(x).at(PRODUCT) for x in node.inputs)
+    return Tex(join(a, b), PRODUCT)
+
+
+def _contract(p: Printer, node: Expr) -> Tex | None:
+    a, b = node.inputs
+    over = node["over"]
+    shared = [axis for axis in a.axes if axis in b.axes and axis not in over]
+    if shared or len(over) > 1 or len(a.axes) > 2 or len(b.axes) > 2:
+        return _indexed(p, node)
+    if not over:  # an outer product: a column times a row
+        if len(a.axes) != 1 or len(b.axes) != 1:
+            return _indexed(p, node)
+        return Tex(join(_turn(p, a, COLUMN).at(PRODUCT), _turn(p, b, ROW).at(PRODUCT)), PRODUCT)
+    left = p.as_matrix(a, last=over[0]).at(PRODUCT)
+    right = p.as_matrix(b, first=over[0]).at(PRODUCT)
+    natural = COLUMN if len(a.axes) == 2 else ROW
+    return p.oriented(Tex(join(left, right), PRODUCT), natural, node.axes)
+
+
+def _turn(p: Printer, x: Expr, wanted: str) -> Tex:
+    return p.tex(x) if p.orientation[x.axes[0]] == wanted else transposed(p.tex(x))
+
+
+def _indexed(p: Printer, node: Expr) -> Tex:
+    """A contraction that is no matrix product, with its indices."""
+    factors = [f"{p.tex(x).at(ATOM)}_{{{' '.join(label(a) for a in x.axes)}}}" for x in node.inputs]
+    below = rf"\sum_{{{' '.join(label(a) for a in node['over'])}}} " if node["over"] else ""
+    return Tex(rf"{below}{factors[0]}\,{factors[1]}", PRODUCT)
+
+
+def _sum(p: Printer, node: Expr) -> Tex | None:
+    x = node.inputs[0]
+    over = tuple(axis for axis in node["over"] if axis != "1")
+    tex = p.tex(x)
+    if not over:
+        return tex
+    if len(x.axes) > 2:
+        return None
+    rows = x.axes[0] if len(x.axes) == 2 else None
+    columns = x.axes[-1] if len(x.axes) == 2 or p.orientation[x.axes[0]] == ROW else None
+    rows = x.axes[0] if len(x.axes) == 1 and columns is None else rows
+    text = tex.at(PRODUCT)
+    if columns in over:
+        text = join(text, r"\vec{1}")
+    if rows in over:
+        text = join(r"\vec{1}^\intercal", text)
+    natural = COLUMN if columns in over else ROW
+    return p.oriented(Tex(text, PRODUCT), natural, node.axes)
+
+
+def _expand(p: Printer, node: Expr) -> Tex | None:
+    x = node.inputs[0]
+    if len(node.axes) > 2:
+        return Tex(p.tex(x).text, p.tex(x).binds)
+    one = x.op == "const" and x["value"] == 1
+    text = "" if one else p.tex(x).at(PRODUCT)
+    if len(x.axes) == len(node.axes):
+        return p.tex(x)
+    if not x.axes:
+        ones = r"\vec{1}\vec{1}^\intercal" if len(node.axes) == 2 else _turned_ones(p, node.axes[0])
+        return Tex(join(text, ones), PRODUCT)
+    if x.axes[0] == node.axes[0]:
+        return Tex(join(_turn(p, x, COLUMN).at(PRODUCT), r"\vec{1}^\intercal"), PRODUCT)
+    return Tex(join(r"\vec{1}", _turn(p, x, ROW).at(PRODUCT)), PRODUCT)
+
+
+def _turned_ones(p: Printer, axis: str) -> str:
+    return r"\vec{1}" if p.orientation[axis] == COLUMN else r"\vec{1}^\intercal"
+
+
+def _transpose(p: Printer, node: Expr) -> Tex | None:
+    return transposed(p.tex(node.inputs[0])) if len(node.axes) == 2 else p.tex(node.inputs[0])
+
+
+def _concat(p: Printer, node: Expr) -> Tex | None:
+    return Tex(rf"\left[{'; '.join(p.tex(x).text for x in node.inputs)}\right]", ATOM)
+
+
+def _rename(p: Printer, node: Expr) -> Tex | None:
+    return p.tex(node.inputs[0])
+
+
+_BY_PLACE: dict[str, Callable[[Printer, Expr], Tex | None]] = {
+    "mul": _mul,
+    "contract": _contract,
+    "sum": _sum,
+    "expand": _expand,
+    "transpose": _transpose,
+    "concat": _concat,
+    "rename": _rename,
+}

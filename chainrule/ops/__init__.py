@@ -1,0 +1,29 @@
+"""What a node can be: one record per operation."""
+
+from chainrule.expr import OPERATORS
+from chainrule.ops import activations, arithmetic, indexing, losses, random, structure
+from chainrule.ops.record import OPS, Op, body_of, replaced
+from chainrule.ops.structure import contraction, expand, matmul, onto, size, sum_, transpose
+
+__all__ = [
+    "OPS",
+    "Op",
+    "activations",
+    "arithmetic",
+    "body_of",
+    "contraction",
+    "expand",
+    "indexing",
+    "losses",
+    "matmul",
+    "onto",
+    "random",
+    "replaced",
+    "size",
+    "structure",
+    "sum_",
+    "transpose",
+]
+
+OPERATORS.update({name: OPS[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "gt", "ge", "lt", "le")})
+OPERATORS.update(matmul=matmul, transpose=transpose)

@@ -1,0 +1,1 @@
+"""Expr to Program: simplify, name, put into lines."""

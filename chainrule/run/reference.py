@@ -1,0 +1,84 @@
+"""The reference executor: runs the very text that is shown. The only place with `exec`.
+
+The text comes from `chainrule.emit.python`, which builds it from operation records and checked
+identifiers; no text from a user or a file reaches it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.emit.python import identifier, source
+from chainrule.plan.program import Program
+from chainrule.run.bind import Array, bind, refuse_empty_means, sizes_of
+
+_serial = itertools.count(1)
+
+
+class Reference:
+    """A Program as a function of arrays.
+
+    Args:
+        program: what to run.
+
+    Attributes:
+        text: the Python that runs.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.text = source(program)
+        self._outputs = [value for _, value in program.outputs]
+        self._function = _load(self.text, identifier(program.name))
+
+    def __call__(self, **given: object) -> tuple[Array, dict[str, Array]]:
+        """Run on checked arrays.
+
+        Returns:
+            The first output, and the others by name; float type as given, shapes as declared by
+            the axes.
+
+        Raises:
+            ParameterError, ShapeError, DTypeError: the arrays do not fit the inputs (see `bind`).
+            DataError: a mean is taken over no entries.
+        """
+        arrays = bind(self.program.inputs, given, where=self.program.name)
+        refuse_empty_means(self._outputs, sizes_of(self.program.inputs, arrays))
+        return self.run(arrays)
+
+    def run(self, arrays: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+        """Run on arrays that fit; nothing is checked. Infinities and NaN flow as in IEEE 754."""
+        with np.errstate(all="ignore"):
+            result = self._function(*(arrays[x.name] for x in self.program.inputs))
+        first, rest = result if isinstance(result, tuple) else (result, {})
+        dtype = next((arrays[x.name].dtype for x in self.program.inputs if x.kind == "float"), None)
+        keys = [key for key, _ in self.program.outputs[1:]]
+        exprs = self._outputs
+        values = [
+            _settled(v, x.kind, dtype) for v, x in zip((first, *rest.values()), exprs, strict=True)
+        ]
+        return values[0], dict(zip(keys, values[1:], strict=True))
+
+
+def _settled(value: Any, kind: str, dtype: np.dtype[Any] | None) -> Array:
+    """An array of its own: inputs, and arrays that repeat a number, are copied first."""
+    array = np.asarray(value, dtype if kind != "int" else None)
+    return (
+        array
+        if array.flags.owndata and array.flags.writeable and array is not value
+        else array.copy()
+    )
+
+
+def _load(text: str, name: str) -> Callable[..., Any]:
+    file = f"<chainrule {name} {next(_serial)}>"
+    namespace: dict[str, Any] = {}
+    exec(compile(text, file, "exec"), namespace)
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    function: Callable[..., Any] = namespace[name]
+    return function

@@ -1,0 +1,1 @@
+"""Training: initial values, schedules, update rules, the loop, and what it shows meanwhile."""
