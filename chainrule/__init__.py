@@ -14,6 +14,8 @@ Write a network down; chainrule works out every derivative, shows it, checks it 
 from __future__ import annotations
 
 import importlib
+import sys
+import types
 from typing import Any
 
 __version__ = "0.1.0"
@@ -22,7 +24,8 @@ __version__ = "0.1.0"
 # `import chainrule` stays fast.
 _PUBLIC = {
     "derivation": ("derive", "per_example", "Derivation", "PerExample"),
-    "netfile": ("define",),
+    "netfile": ("define", "parse_net", "read_net", "write_net"),
+    "define": ("with_loss",),
     "expr": ("Definition", "Expr"),
     "nn": ("mlp", "dense", "without_dropout"),
     "errors": ("ChainruleError", "ChainruleWarning"),
@@ -46,9 +49,10 @@ _PUBLIC = {
     ),
     "ops.indexing": ("rename", "merge", "split", "cut", "concat", "gather"),
     "ops.random": ("dropout",),
+    "ops": ("cross_entropy",),
     "ops.losses": (
         "mse", "half_mse", "sum_squares", "mae", "huber", "log_cosh", "poisson", "bce",
-        "bce_logits", "cross_entropy", "hinge", "kl",
+        "bce_logits", "hinge", "kl",
     ),
 }  # fmt: skip
 # Operations whose name is a builtin's: the module spells them with a trailing underscore.
@@ -72,3 +76,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+class _Package(types.ModuleType):
+    """Keeps `chainrule.derive` the function when the import system binds the module of that name."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _SPELLED and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

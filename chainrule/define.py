@@ -14,7 +14,7 @@ from typing import Any
 
 from chainrule.errors import ChainruleError, GraphError, ParameterError, ShapeError, did_you_mean
 from chainrule.expr import EXAMPLES, Definition, Expr, Spec, input_, parse_axes, postorder
-from chainrule.nn import Init, network
+from chainrule.nn import Init, network, revised
 from chainrule.ops import OPS
 
 Function = Callable[..., Any]
@@ -59,12 +59,15 @@ def from_function(
     declared, options = _declared(function, where)
     result, names = _run(function, code, declared, options)
     if not isinstance(result, Expr):
-        got = "None (is a return missing?)" if result is None else f"a {type(result).__name__}"
+        got = "None (is a return missing?)" if result is None else type(result).__name__
         what = f"{function_name(function)} must return an expression, got {got}"
         raise GraphError(what, where=where)
     values = [(local, names[local]) for local in _in_order(code, names)]
     made = _made_by_layers([result, *(value for _, value in values)], declared)
     trained = [x.name for x in made if x.kind == "float"] if params is None else list(params)
+    if frozen and not trained:
+        what = "frozen names what params would train, but params is not given"
+        raise ParameterError(what, where=where)
     trained = without_frozen(trained, frozen, [*declared, *(x.name for x in made)])
     inputs = (*declared.values(), *made)
     label = function_name(function) if name is None else name
@@ -204,10 +207,12 @@ def _in_order(code: CodeType, names: Mapping[str, Expr]) -> list[str]:
     """`names` in the order in which the code last assigns them."""
     last: dict[str, int] = {}
     for instruction in dis.get_instructions(code):
-        if instruction.opname.startswith("STORE_"):
+        if instruction.opname.startswith(("STORE_FAST", "STORE_DEREF")):
             target = instruction.argval
-            for name in target if isinstance(target, tuple) else (target,):
-                last[name] = instruction.offset
+            # from Python 3.13 one instruction may store two names, or store one and load another
+            stored = target if isinstance(target, tuple) else (target,)
+            stored = stored[:1] if "LOAD" in instruction.opname else stored
+            last.update(dict.fromkeys(stored, instruction.offset))
     return sorted(names, key=lambda name: last.get(name, -1))
 
 
@@ -245,15 +250,7 @@ def with_loss(definition: Definition, loss: str, **options: Any) -> Definition:
         raise GraphError(what)
     target = input_("y", _target(prediction, loss, options))
     root = OPS[loss](prediction, target, **options)
-    init: dict[str, Any] = {name: tuple(start) for name, *start in definition.init}
-    return network(
-        root,
-        (*definition.inputs, target),
-        name=definition.name,
-        values=definition.values,
-        params=definition.params,
-        init=init,
-    )
+    return revised(definition, root=root, inputs=(*definition.inputs, target))
 
 
 def _target(prediction: Expr, loss: str, options: Mapping[str, Any]) -> Spec:

@@ -8,12 +8,12 @@ differentiating it again gives both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chainrule.errors import GraphError
 from chainrule.expr import Expr, Spec, const, describe_axes, input_, postorder, rewrite
-from chainrule.ops import OPS, body_of, expand, onto, sum_
+from chainrule.ops import OPS, body_of, contraction, expand, onto, sum_, transpose
 
 
 @dataclass(frozen=True)
@@ -131,24 +131,67 @@ def keep(root: Expr, axis: str) -> dict[Expr, Expr]:
     def step(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
         if node.op == "size" and node["axis"] == axis:
             return const(1)
-        if axis not in (a for x in node.inputs for a in x.axes):
-            return _rebuild(node, inputs)
-        body = body_of(node)
-        mixes = axis in _axes_in_attrs(node)
-        if body is not None and mixes:
-            return rewrite_below([body], dict(zip(node.inputs, inputs, strict=True)), step)[body]
-        if not mixes or node.op in ("expand", "transpose"):
-            return _rebuild(node, inputs)
+        if not _mixes(node, axis):
+            return alongside(node, inputs, axis)
         if node.op == "sum":
             over = tuple(a for a in node["over"] if a != axis)
             return sum_(inputs[0], over) if over else inputs[0]
         if node.op == "contract":
-            over = tuple(a for a in node["over"] if a != axis)
-            return OPS["contract"](*inputs, over)
-        what = f"{node.op} mixes entries along axis {axis!r}: one alone has no value"
-        raise GraphError(what, where=describe_axes(node))
+            a, b = inputs
+            return contraction(a, b, (axis, *(a for a in node.axes if a != axis)))
+        body = body_of(node)
+        if body is None:
+            what = f"{node.op} mixes entries along axis {axis!r}: one alone has no value"
+            raise GraphError(what, where=describe_axes(node))
+        return rewrite_below([body], dict(zip(node.inputs, inputs, strict=True)), step)[body]
 
     return rewrite([root], step)
+
+
+def _mixes(node: Expr, axis: str) -> bool:
+    """Whether the result, at one position along `axis`, depends on an input at other positions."""
+    if all(axis not in x.axes for x in node.inputs):
+        return False
+    moved = node.op not in ("expand", "transpose") and axis in _words(node.attrs)
+    return moved or axis not in node.axes
+
+
+def _words(value: object) -> Iterator[object]:
+    """Whatever stands in nested tuples."""
+    todo = [value]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, tuple):
+            todo.extend(part)
+        else:
+            yield part
+
+
+def alongside(node: Expr, inputs: tuple[Expr, ...], axis: str) -> Expr:
+    """`node` on new inputs, of which some have one more axis: the same for each entry along it."""
+    gained = [
+        axis in new.axes and axis not in x.axes for x, new in zip(node.inputs, inputs, strict=True)
+    ]
+    if node.op == "uniform":  # random numbers depend on no value
+        return node
+    if not any(gained):
+        return _rebuild(node, inputs)
+    if node.op in ("transpose", "expand") and axis not in node["axes"]:
+        return expand(inputs[0], (axis, *node["axes"]))
+    if node.op == "merge":
+        rest = tuple(a for a in inputs[0].axes if a != axis)
+        return _rebuild(node, (transpose(inputs[0], (axis, *rest)),))
+    if node.op == "gather" and axis in inputs[1].axes:
+        chosen = OPS["one_hot"](inputs[1], node["axis"], inputs[0].sizes.get(node["axis"]))
+        return contraction(chosen, inputs[0], node.axes)
+    if len(inputs) == 1 or node.op in ("contract", "gather", "scatter_add"):
+        return _rebuild(node, inputs)
+    body = body_of(node)
+    if body is not None:
+        known = dict(zip(node.inputs, inputs, strict=True))
+        return rewrite_below([body], known, lambda n, xs: alongside(n, xs, axis))[body]
+    wide = tuple(expand(x, (axis, *(a for a in x.axes if a != axis))) for x in inputs)
+    return _rebuild(node, wide)
 
 
 Step = Callable[[Expr, tuple[Expr, ...]], Expr]
@@ -163,14 +206,6 @@ def rewrite_below(
         if node not in new:
             new[node] = step(node, tuple(new[x] for x in node.inputs))
     return new
-
-
-def _axes_in_attrs(node: Expr) -> set[str]:
-    flat: set[str] = set()
-    for _, value in node.attrs:
-        parts = value if isinstance(value, tuple) else (value,)
-        flat.update(p for p in parts if isinstance(p, str))
-    return flat
 
 
 def _rebuild(node: Expr, inputs: tuple[Expr, ...]) -> Expr:

@@ -89,6 +89,18 @@ def network(
     return found
 
 
+def revised(definition: Definition, **new: Any) -> Definition:
+    """`definition` with some parts of `network` replaced; parameters start as they did.
+
+    >>> revised(mlp([2, 1]), name="small").name
+    'small'
+    """
+    init = {name: (how, fan_in, fan_out) for name, how, fan_in, fan_out in definition.init}
+    kept = ("root", "inputs", "name", "values", "params")
+    parts: dict[str, Any] = {part: getattr(definition, part) for part in kept}
+    return network(**{**parts, "init": init, **new})
+
+
 def check_name(name: str) -> None:
     """Raise a GraphError if `name` is too long. Any character is fine: what shows it escapes it."""
     if len(name) > LONGEST_NAME:
@@ -363,6 +375,4 @@ def without_dropout(definition: Definition) -> Definition:
     values = [(name, new[v]) for name, v in definition.values if v.op != "dropout"]
     still = set(_inputs_below(root, *(v for _, v in values)))
     inputs = [x for x in definition.inputs if x in still or x not in keys]
-    init: dict[str, Any] = {name: tuple(start) for name, *start in definition.init}
-    params = definition.params
-    return network(root, inputs, name=definition.name, values=values, params=params, init=init)
+    return revised(definition, root=root, inputs=inputs, values=values)

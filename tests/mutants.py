@@ -1,10 +1,11 @@
 """Wrong derivatives, made from right ones: what a suite or a checker must find.
 
-`mutants(op)` gives ``[(description, record), …]``: copies of the operation's record whose `vjp` has one mistake. Plant
-one with ``with replaced(mutant): …`` (chainrule.ops). Some mistakes change nothing for some records (a factor 1 that
-is doubled and halved again, operands of a symmetric rule swapped): those are equal as functions, and it is for the
-caller to leave them out after comparing values (`cotangents` writes down what to compare). Where a mistake cannot be
-made in one layout, because axes would not fit, the record stays right in that layout.
+`mutants(op)` gives ``[(description, record), …]``: copies of the operation's record whose `vjp` has
+one mistake. Plant one with ``with replaced(mutant): …`` (chainrule.ops). Some mistakes change
+nothing for some records (a factor 1 that is doubled and halved again, operands of a symmetric rule
+swapped): those are equal as functions, and it is for the caller to leave them out after comparing
+values (`cotangents` writes down what to compare). Where a mistake cannot be made in one layout,
+because axes would not fit, the record stays right in that layout.
 
 `call(op, layout)` gives the inputs and the expression of one of the record's layouts.
 """
@@ -35,16 +36,20 @@ def call(op: Op, layout: Layout) -> tuple[tuple[Expr, ...], Expr]:
 
 
 def cotangents(op: Op, layout: Layout) -> tuple[Expr, tuple[Expr, ...], list[Expr]]:
-    """The placeholder g, the inputs, and what each input receives by the record's `vjp`, summed to its axes."""
+    """A placeholder g, the inputs, and what each receives by the record's `vjp`, with its axes."""
     inputs, y = call(op, layout)
     g = input_("g", Spec(y.axes, y.sizes))
     parts = op.vjp(g, y, *inputs, **dict(y.attrs))
     zero = const(0)
-    return g, inputs, [onto(zero if p is None else p, x.axes) for p, x in zip(parts, inputs, strict=True)]
+    return (
+        g,
+        inputs,
+        [onto(zero if p is None else p, x.axes) for p, x in zip(parts, inputs, strict=True)],
+    )
 
 
 def mutants(op: Op) -> list[tuple[str, Op]]:
-    """Every mutant of a record with a `vjp`, under a description that is unique within the record."""
+    """Every mutant of a record with a `vjp`, under a description of its own."""
     found: dict[str, Vjp] = {}
     for source in (_of_results, _of_arguments, _of_structure):
         for name, vjp in source(op):
@@ -104,7 +109,14 @@ def _of_results(op: Op) -> Iterator[tuple[str, Vjp]]:
     for index in range(_count(op)):
         for name, change in RESULTS.items():
 
-            def wrong(g: Expr, y: Expr, *xs: Expr, index: int = index, change: Change = change, **attrs: Any) -> Parts:
+            def wrong(
+                g: Expr,
+                y: Expr,
+                *xs: Expr,
+                index: int = index,
+                change: Change = change,
+                **attrs: Any,
+            ) -> Parts:
                 parts = list(op.vjp(g, y, *xs, **attrs))
                 if index < len(parts) and parts[index] is not None:
                     parts[index] = change(onto(parts[index], xs[index].axes), g)
@@ -144,8 +156,10 @@ def _of_arguments(op: Op) -> Iterator[tuple[str, Vjp]]:
             return rule(g, y, b, a, *xs, **attrs)
 
         def exchanged(g: Expr, y: Expr, *xs: Expr, **attrs: Any) -> Parts:
-            first, second, *rest = rule(g, y, *xs, **attrs)
-            return [second, first, *rest]
+            parts = list(rule(g, y, *xs, **attrs))
+            i, j, *_ = [i for i, part in enumerate(parts) if part is not None]
+            parts[i], parts[j] = parts[j], parts[i]
+            return parts
 
         yield "inputs in the other order", _attempt(op, other_order)
         yield "cotangents of the first two inputs swapped", _attempt(op, exchanged)
@@ -183,12 +197,15 @@ def _reduced_less(node: Expr) -> Expr:
     return sum_(x, node["over"]) / sized(x.axes, node["over"])
 
 
-_FUNCTIONS = ("exp", "log", "log1p", "expm1", "sqrt", "square", "tanh", "erf", "sign", "abs", "sigmoid", "softplus",
-              "clip", "softmax", "log_softmax", "neg", "dropout")  # fmt: skip
+_FUNCTIONS = (
+    "exp", "log", "log1p", "expm1", "sqrt", "square", "tanh", "erf", "sign", "abs",
+    "sigmoid", "softplus", "clip", "softmax", "log_softmax", "neg", "dropout",
+)  # fmt: skip
+_ALONE = {"first operand alone": _operand(0), "second operand alone": _operand(1)}
 STRUCTURE: Mapping[str, Mapping[str, Callable[[Expr], Expr]]] = {
-    "add": {"− for +": _again("sub"), "first term alone": _operand(0), "second term alone": _operand(1)},
-    "sub": {"+ for −": _again("add"), "first term alone": _operand(0), "second term alone": _operand(1)},
-    "mul": {"÷ for ×": _again("div"), "first factor alone": _operand(0), "second factor alone": _operand(1)},
+    "add": {"− for +": _again("sub"), **_ALONE},
+    "sub": {"+ for −": _again("add"), **_ALONE},
+    "mul": {"÷ for ×": _again("div"), **_ALONE},
     "div": {"× for ÷": _again("mul"), "numerator alone": _operand(0)},
     "pow": {"base alone": _operand(0), "× for power": _again("mul")},
     "const": {"c + 1": _constant(1, 1), "2c": _constant(2, 0), "−c": _constant(-1, 0)},
@@ -201,8 +218,7 @@ STRUCTURE: Mapping[str, Mapping[str, Callable[[Expr], Expr]]] = {
     "where": {"first branch always": _operand(1), "second branch always": _operand(2),
               "branches swapped": lambda n: OPS["where"](n.inputs[0], n.inputs[2], n.inputs[1])},
     "sum": {"mean for sum": _reduced_less},
-    "slice": {"start one later": _attribute("start", 1)},
-    "pad": {"start one later": _attribute("start", 1), "start one earlier": _attribute("start", -1)},
+    "pad": {"start one later": _attribute("start", 1)},
     "argmax": {"of the negative": lambda n: OPS["argmax"](-n.inputs[0], n["over"])},
     **{name: {"left out": _operand(0)} for name in _FUNCTIONS},
 }  # fmt: skip
@@ -220,7 +236,7 @@ def _of_structure(op: Op) -> Iterator[tuple[str, Vjp]]:
 
 
 def _placeholders(y: Expr, inputs: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """Inputs of the axes and kinds of g, y and the inputs, so that the rule's own operations stand out."""
+    """Inputs like g, y and the inputs, so that the rule's own operations stand out."""
     likes = (y, y, *inputs)
     specs = [Spec(x.axes, x.sizes, x.kind) for x in likes]
     return tuple(input_(f"placeholder {i}", spec) for i, spec in enumerate(specs))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import errors, seeds
+from tools import errors, operations, seeds
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -17,6 +17,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[str, Callable[[], str]] = {
     "requirements.md": seeds.page,
     "errors.md": errors.page,
+    "operations.md": operations.page,
 }
 
 

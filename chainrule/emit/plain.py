@@ -60,12 +60,13 @@ def plain(line: str) -> str:
     r"""One line of LaTeX in plain characters.
 
     >>> plain(r"\frac{\partial\mathcal{L}}{\partial w} &= \frac{2}{m}(\hat{y} - y)x^\intercal")
-    '∂L/∂w = 2/m (ŷ - y)xᵀ'
+    '∂L/∂w = (2/m)(ŷ - y)xᵀ'
     """
     text = line
     for accent, mark in _ACCENTS.items():
         text = re.sub(re.escape(accent) + _GROUP, rf"\g<1>{mark}", text)
     text = _WORDS.sub(lambda m: _ALL[m[0]], text)
+    text = re.sub(r"(?<=[\w)])\\operatorname", r" \\operatorname", text)
     text = re.sub(r"\\(?:mathrm|operatorname|text)" + _GROUP, r"\1", text)
     before = ""
     while text != before:  # the innermost groups first
@@ -77,14 +78,22 @@ def plain(line: str) -> str:
         text = re.sub(r"\^" + _GROUP + r"|\^([0-9ᵀ])", lambda m: _raised(m[1] or m[2] or ""), text)
         text = re.sub(r"√" + _GROUP, r"√(\1)", text)
     text = re.sub(r"\\([#$%&_{}])", r"\1", text).replace("log (", "log(")
+    text = re.sub(r"\| ([^|]*) \|", r"|\1|", text)
     return re.sub(r" +", " ", text).strip()
 
 
 def _fraction(match: re.Match[str]) -> str:
     upper, lower = (part.replace("∂ ", "∂").strip() for part in match.groups())
-    simple = re.compile(r"[∂d]?[\ŵ⃗₀-₉ᵢ]+")
-    shown = [part if simple.fullmatch(part) else f"({part})" for part in (upper, lower)]
-    return f"{shown[0]}/{shown[1]} "
+    simple = re.compile("[\\w\u0302\u20d7₀-₉ᵢⱼ₊₋]+")
+    shown = [part if simple.fullmatch(part.lstrip("∂")) else f"({part})" for part in (upper, lower)]
+    text = f"{shown[0]}/{shown[1]}"
+    if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
+        return text
+    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    beside = (
+        before.isalnum() or before in tuple(")ᵀ⃗") or after.isalnum() or after in tuple("(‖Σ\\1")
+    )
+    return f"({text})" if beside and (before or after) else text
 
 
 def _lowered(text: str) -> str:
@@ -92,12 +101,16 @@ def _lowered(text: str) -> str:
         return text.translate(_BELOW)
     if re.fullmatch(r"[ij]([+-][0-9]+)?", text):
         return _BELOW_LETTERS[text[0]] + text[1:].translate(_BELOW)
+    if text.startswith("["):
+        return text
     return f"_{text}" if re.fullmatch(r"\w+", text) else f"_({text})"
 
 
 def _raised(text: str) -> str:
-    if text == "ᵀ" or text == "⊙2":
-        return text.replace("⊙2", "²")
+    if text == "ᵀ":
+        return text
+    if text.startswith("⊙"):
+        return "⊙" + text.removeprefix("⊙").strip().translate(_ABOVE)
     if re.fullmatch(r"[0-9+-]+", text):
         return text.translate(_ABOVE)
     return f"^({text})" if len(text) > 1 else f"^{text}"

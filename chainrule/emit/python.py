@@ -13,6 +13,7 @@ from chainrule.expr import Axes, Expr, Spec, input_
 from chainrule.ops import OPS
 from chainrule.plan.program import Program, Source, axis_sources, program
 
+_USED = ("np", "math", "dtype", "erf", "scatter_add", "uniform_like")  # names that the text itself uses
 _CAST = (
     "add",
     "sub",
@@ -30,7 +31,7 @@ def identifier(label: str, taken: Iterable[str] = ()) -> str:
     ('W_1', 'lambda_', 'a_b')
     """
     name = re.sub(r"[^A-Za-z0-9_]", "_", label)[:80] or "_"
-    if name[0].isdigit() or keyword.iskeyword(name) or name in ("np", "math", "dtype"):
+    if name[0].isdigit() or keyword.iskeyword(name) or name in _USED:
         name = f"_{name}" if name[0].isdigit() else f"{name}_"
     used = set(taken)
     unique, n = name, 1
@@ -149,9 +150,10 @@ class Writer:
 
 
 class Module:
-    """The text around the functions: imports and helpers."""
+    """The text around the functions: imports and helpers, whose names are none of `taken`."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = frozenset(taken)
         self.imports = ["import numpy as np"]
         self.helpers: dict[str, str] = {}
         self._variants: dict[tuple[object, ...], str] = {}
@@ -171,7 +173,7 @@ class Module:
         sizes = tuple(() if elementwise else tuple(sorted(x.sizes.items())) for x in node.inputs)
         variant = (node.op, node.attrs, axes, tuple(x.kind for x in node.inputs), sizes)
         if variant not in self._variants:
-            name = identifier(node.op, self._variants.values())
+            name = identifier(node.op, {*self._variants.values(), *self._taken})
             self._variants[variant] = name
             self.helpers[name] = (
                 ""  # keeps the place: helpers of helpers come after and are moved before it
@@ -256,6 +258,8 @@ def source(p: Program, doc: str = "") -> str:
         Text that defines a function called as the Program; it returns the first output and a dict
         of the others.
     """
-    module = Module()
+    axes = axis_sources([*(value for _, value in p.outputs), *p.inputs])
+    labels = (p.name, *(x.name for x in p.inputs), *(line.name for line in p.lines), *axes)
+    module = Module(identifier(label) for label in labels)
     main = function(p, module, doc)
     return "\n\n".join(["\n".join(module.imports) + "\n", *module.helpers.values(), main])

@@ -11,8 +11,9 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
@@ -35,17 +36,48 @@ class Bad(NamedTuple):
     fields: list[str]
 
 
-def read_csv(
-    path: str | os.PathLike[str],
-    *,
-    sep: str | None = None,
-    decimal: str = ".",
-    encoding: str = "utf-8",
-    na_values: Iterable[str] = (),
-    on_bad_rows: Literal["error", "skip"] = "error",
-    max_line_bytes: int = MAX_LINE_BYTES,
-    max_expansion: int = MAX_EXPANSION,
-) -> Table:
+class CsvOptions(TypedDict, total=False):
+    """How a file of separated values is written: see `read_csv`."""
+
+    sep: str | None
+    decimal: str
+    encoding: str
+    na_values: Iterable[str]
+    on_bad_rows: Literal["error", "skip"]
+    max_line_bytes: int
+    max_expansion: int
+
+
+@dataclass(frozen=True)
+class CsvForm:
+    """`CsvOptions` with their defaults, checked. Raises ParameterError."""
+
+    sep: str | None = None
+    decimal: str = "."
+    encoding: str = "utf-8"
+    na_values: Iterable[str] = ()
+    on_bad_rows: Literal["error", "skip"] = "error"
+    max_line_bytes: int = MAX_LINE_BYTES
+    max_expansion: int = MAX_EXPANSION
+
+    def __post_init__(self) -> None:
+        sep = self.sep
+        if sep is not None and (len(sep) != 1 or sep in '"\r\n '):
+            raise ParameterError(
+                f"sep must be one character, not a quote, blank or line end, got {sep!r}"
+            )
+        for option, allowed in (("decimal", (".", ",")), ("on_bad_rows", ("error", "skip"))):
+            value = getattr(self, option)
+            if value not in allowed:
+                raise ParameterError(f"{option} must be one of {choices(allowed)}, got {value!r}")
+        if isinstance(self.na_values, str):
+            raise ParameterError(f'na_values must be a list of texts, e.g. ["{self.na_values}"]')
+        for option in ("max_line_bytes", "max_expansion"):
+            if getattr(self, option) < 1:
+                raise ParameterError(f"{option} must be at least 1, got {getattr(self, option)}")
+
+
+def read_csv(path: str | os.PathLike[str], **options: Unpack[CsvOptions]) -> Table:
     """Read a file of separated values whose first line names the columns; gzip is accepted.
 
     Missing cells are the empty cell, nan, NaN, NAN and the texts of `na_values`. Cells stay text
@@ -54,58 +86,40 @@ def read_csv(
 
     Args:
         path: the file.
-        sep: one character; None finds one of , ; tab | that splits header and rows alike.
-        decimal: the decimal mark, "." or ",".
-        encoding: of the text; a UTF-8 byte order mark is always accepted.
+        sep: one character; None (the default) finds one of , ; tab | that splits header and rows
+            alike.
+        decimal: the decimal mark, "." (the default) or ",".
+        encoding: of the text, "utf-8" by default; a UTF-8 byte order mark is always accepted.
         na_values: further texts that mean "missing".
-        on_bad_rows: "skip" drops rows with too many or too few fields and counts them in
-            `Table.skipped`.
-        max_line_bytes: a longer line is refused before the file is read to its end.
-        max_expansion: how many times its size a gzip file may grow.
+        on_bad_rows: "error" (the default), or "skip", which drops rows with too many or too few
+            fields and counts them in `Table.skipped`.
+        max_line_bytes: a longer line is refused before the file is read to its end; 16 MiB.
+        max_expansion: how many times its size a gzip file may grow; 100.
 
     Raises:
         DataError: with file, line and column.
         DataFileNotFoundError, ResourceError, ParameterError: as their names say.
     """
-    watch = LineLimit(shown(os.path.basename(os.fspath(path))), max_line_bytes)
-    return parse_csv(
-        read_bytes(path, watch=watch),
-        sep=sep,
-        decimal=decimal,
-        encoding=encoding,
-        na_values=na_values,
-        on_bad_rows=on_bad_rows,
-        max_line_bytes=max_line_bytes,
-        max_expansion=max_expansion,
-    )
+    form = CsvForm(**options)
+    watch = LineLimit(shown(os.path.basename(os.fspath(path))), form.max_line_bytes)
+    return parse_csv(read_bytes(path, watch=watch), form)
 
 
-def parse_csv(
-    file: FileBytes,
-    *,
-    sep: str | None = None,
-    decimal: str = ".",
-    encoding: str = "utf-8",
-    na_values: Iterable[str] = (),
-    on_bad_rows: Literal["error", "skip"] = "error",
-    max_line_bytes: int = MAX_LINE_BYTES,
-    max_expansion: int = MAX_EXPANSION,
-) -> Table:
-    """The table in the bytes of a file; arguments and errors as for `read_csv`."""
-    _check_options(sep, decimal, on_bad_rows, na_values)
+def parse_csv(file: FileBytes, form: CsvForm) -> Table:
+    """The table in the bytes of a file. Raises as `read_csv`."""
     where, data = shown(file.name), file.data
     if looks_like(data) == "gzip":
-        limit = LineLimit(where, max_line_bytes)
-        data = expand_gzip(data, file.name, max_expansion=max_expansion, watch=limit)
+        limit = LineLimit(where, form.max_line_bytes)
+        data = expand_gzip(data, file.name, max_expansion=form.max_expansion, watch=limit)
     if not data:
         raise _empty(file.name, "0 bytes")
-    text = decode(data, encoding, where)
+    text = decode(data, form.encoding, where)
     lines = list(io.StringIO(text, newline=""))
     if not text.strip():
         raise _empty(file.name, "only blank lines" if lines else "no text")
-    separator = sep or find_separator(lines, where)
+    separator = form.sep or find_separator(lines, where)
     header, rows, starts, bad = _split(lines, separator, where)
-    if bad and on_bad_rows == "error":
+    if bad and form.on_bad_rows == "error":
         raise _ragged(bad, header, lines, where)
     if not rows:
         raise DataError(
@@ -117,30 +131,15 @@ def parse_csv(
         cells=tuple(zip(*rows, strict=True)),
         lines=np.array(starts, dtype=np.int64),
         sep=separator,
-        decimal=decimal,
-        na_values=frozenset(marker.strip() for marker in na_values),
+        decimal=form.decimal,
+        na_values=frozenset(marker.strip() for marker in form.na_values),
         skipped_lines=tuple(row.line for row in bad),
         sha256=file.sha256,
     )
     if separator != ",":
         for name, cells in zip(header, table.cells, strict=True):
-            refuse_decimal_comma(cells[:SAMPLE_ROWS], decimal, separator, table.where(name))
+            refuse_decimal_comma(cells[:SAMPLE_ROWS], form.decimal, separator, table.where(name))
     return table
-
-
-def _check_options(sep: str | None, decimal: str, on_bad_rows: str, na_values: object) -> None:
-    if sep is not None and (len(sep) != 1 or sep in '"\r\n '):
-        raise ParameterError(
-            f"sep must be one character, not a quote, blank or line end, got {sep!r}"
-        )
-    if decimal not in (".", ","):
-        raise ParameterError(f'decimal must be "." or ",", got {decimal!r}')
-    if on_bad_rows not in ("error", "skip"):
-        raise ParameterError(
-            f"on_bad_rows must be one of {choices(('error', 'skip'))}, got {on_bad_rows!r}"
-        )
-    if isinstance(na_values, str):
-        raise ParameterError(f'na_values must be a list of texts, e.g. ["{na_values}"]')
 
 
 def _empty(name: str, size: str) -> DataError:

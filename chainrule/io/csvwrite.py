@@ -41,7 +41,7 @@ def write_csv(
         sizes = ", ".join(f"{named(name)} has {n:,}" for name, n in lengths.items())
         raise DataError(f"columns must have the same length: {sizes}")
     if isinstance(target, str | os.PathLike):
-        _write_whole(Path(target).resolve(), columns)
+        _write_whole(Path(target), columns)
     else:
         for line in _lines(columns):
             target.write(line)
@@ -53,6 +53,7 @@ def _write_whole(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
             with path.open("w", encoding="utf-8", newline="") as stream:
                 stream.writelines(_lines(columns))
             return
+        path = path.resolve()  # what a link leads to is replaced, not the link
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{time.monotonic_ns()}")
         try:
             with temporary.open("x", encoding="utf-8", newline="") as stream:

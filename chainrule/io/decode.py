@@ -19,8 +19,6 @@ class LineLimit:
     """
 
     def __init__(self, where: str, max_bytes: int = MAX_LINE_BYTES) -> None:
-        if max_bytes < 1:
-            raise ParameterError(f"max_line_bytes must be at least 1, got {max_bytes}")
         self.where, self.max_bytes = where, max_bytes
         self.line, self.length = 1, 0
         self.applies: bool | None = None

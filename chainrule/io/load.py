@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,11 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError, DataFileNotFoundError, ParameterError, TargetError
 from chainrule.io import idx, npfile
 from chainrule.io.arrays import check_X, check_y
-from chainrule.io.csvfile import parse_csv
+from chainrule.io.csvfile import CsvForm, CsvOptions, parse_csv
 from chainrule.io.dataset import Dataset
-from chainrule.io.decode import MAX_LINE_BYTES, LineLimit
+from chainrule.io.decode import LineLimit
 from chainrule.io.features import OPTIONS, Missing, complete_rows
 from chainrule.io.files import (
-    MAX_EXPANSION,
     FileBytes,
     expand_gzip,
     looks_like,
@@ -45,13 +45,7 @@ def load(
     task: Task | None = None,
     leave_out: Iterable[str] = (),
     missing: Missing = "error",
-    sep: str | None = None,
-    decimal: str = ".",
-    encoding: str = "utf-8",
-    na_values: Iterable[str] = (),
-    on_bad_rows: Literal["error", "skip"] = "error",
-    max_line_bytes: int = MAX_LINE_BYTES,
-    max_expansion: int = MAX_EXPANSION,
+    **options: Unpack[CsvOptions],
 ) -> Dataset:
     """Read a data set.
 
@@ -65,8 +59,8 @@ def load(
         leave_out: columns of a table that are no features, such as names and row numbers.
         missing: what missing cells get: see `Features`. "drop" leaves their rows out and counts
             them.
-        sep, decimal, encoding, na_values, on_bad_rows, max_line_bytes: for tables: see `read_csv`.
-        max_expansion: how many times its size a compressed file may grow.
+        options: sep, decimal, encoding, na_values, on_bad_rows, max_line_bytes and max_expansion:
+            see `read_csv`; max_expansion holds for every compressed file.
 
     Raises:
         DataFileNotFoundError: there is no such file; names a similar one.
@@ -83,33 +77,17 @@ def load(
         raise ParameterError(f"missing must be one of {allowed}, got {missing!r}")
     if source == DIGITS:
         return _digits()
-    path = Path(source)
-    try:
-        file = read_bytes(path, watch=LineLimit(shown(path.name), max_line_bytes))
-    except DataFileNotFoundError:
-        raise not_found(path, also=(DIGITS,)) from None
+    form, path = CsvForm(**options), Path(source)
+    file = _read(path, form)
     kind = _kind(file, path)
     if kind == "csv":
-        data = _from_csv(
-            parse_csv(
-                file,
-                sep=sep or ("\t" if ".tsv" in path.suffixes else None),
-                decimal=decimal,
-                encoding=encoding,
-                na_values=na_values,
-                on_bad_rows=on_bad_rows,
-                max_line_bytes=max_line_bytes,
-                max_expansion=max_expansion,
-            ),
-            target,
-            task,
-            tuple(leave_out),
-            missing,
-        )
+        if form.sep is None and ".tsv" in path.suffixes:
+            form = replace(form, sep="\t")
+        data = _from_csv(parse_csv(file, form), target, task, leave_out, missing)
     elif kind == "idx":
-        data = _from_idx(file, path, need_target, max_expansion)
+        data = _from_idx(file, path, need_target, form.max_expansion)
     elif kind == "npz":
-        data = _from_npz(file, target, task, max_expansion)
+        data = _from_npz(file, target, task, form.max_expansion)
     else:
         data = _from_npy(file, target, task)
     if need_target and data.target is None:
@@ -119,6 +97,13 @@ def load(
             hint=f'Say target="…". Columns: {listed(data.columns, 20)}',
         )
     return data
+
+
+def _read(path: Path, form: CsvForm) -> FileBytes:
+    try:
+        return read_bytes(path, watch=LineLimit(shown(path.name), form.max_line_bytes))
+    except DataFileNotFoundError:
+        raise not_found(path, also=(DIGITS,)) from None
 
 
 def _kind(file: FileBytes, path: Path) -> Literal["csv", "idx", "npz", "npy"]:
@@ -240,7 +225,7 @@ def _from_csv(
     table: Table,
     target: str | None,
     task: Task | None,
-    leave_out: tuple[str, ...],
+    leave_out: Iterable[str],
     missing: Missing,
 ) -> Dataset:
     name = None if target is None else find_target(table, target)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from chainrule.define import Function, from_function, without_frozen
 from chainrule.errors import DataFileNotFoundError, FormulaError, ParameterError, did_you_mean
@@ -13,7 +12,7 @@ from chainrule.expr import Definition
 from chainrule.netfile.text import parse_net
 from chainrule.netfile.tokens import LONGEST_FILE
 from chainrule.netfile.write import write_net
-from chainrule.nn import network
+from chainrule.nn import revised
 
 __all__ = ["Definable", "define", "parse_net", "read_net", "write_net"]
 
@@ -29,7 +28,7 @@ def define(
     frozen: Iterable[str] = (),
     name: str | None = None,
 ) -> Definition:
-    """The definition that `source` writes down; equal ones are one object.
+    r"""The definition that `source` writes down; equal ones are one object.
 
     Args:
         source: a Python function whose parameters are annotated with axes, the path of a ``.net``
@@ -44,7 +43,7 @@ def define(
 
     >>> def line(w: "", x: "m"):
     ...     return w * x
-    >>> define(line, params=["w"]) is parse_net("net line\\nparam w:\\ninput x: m\\nreturn w * x")
+    >>> define(line, params=["w"]) is parse_net("net line\nparam w:\ninput x: m\nreturn w * x")
     True
     """
     params = [params] if isinstance(params, str) else params
@@ -60,9 +59,7 @@ def define(
     label = source.name if name is None else name
     if set(kept) == set(source.params) and label == source.name:
         return source
-    init: dict[str, Any] = {p: tuple(start) for p, *start in source.init}
-    values = source.values
-    return network(source.root, source.inputs, name=label, values=values, params=kept, init=init)
+    return revised(source, name=label, params=kept)
 
 
 def read_net(path: str | os.PathLike[str]) -> Definition:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chainrule.errors import ParameterError, ShapeError, did_you_mean
-from chainrule.expr import Expr, parse_axes
+from chainrule.errors import ChainruleError, ParameterError, ShapeError, did_you_mean
+from chainrule.expr import Expr, lift, parse_axes
 from chainrule.ops import OPS, expand, indexing, matmul, size, transpose
 
-AXIS = ("axis", "examples")
-AXES = ("over", "axes", "after", "into")
+AXIS = ("axis", "examples", "into")
+AXES = ("over", "axes", "after")
 WHOLE = ("start", "stop", "size", "stream")
 WORDS = ("reduction",)
 PAIRS = ("to", "sizes")
@@ -85,13 +85,22 @@ def call(name: str, operands: Sequence[object], named: Mapping[str, object]) -> 
         options = f" and options {', '.join(form.options)}" if form.options else ""
         what = f"takes {many} input{'s' * (most != 1)}{options}, got {_shown(operands)}"
         raise ParameterError(what, where=name)
-    options = dict(zip(form.options, operands[count:], strict=False))
-    extra = _take_keywords(name, form, named, options)
-    missing = [option for option in form.required if option not in options]
+    given: dict[str, object] = dict(zip(form.options, operands[count:], strict=False))
+    extra = _take_keywords(name, form, named, given)
+    missing = [option for option in form.required if option not in given]
     if missing:
         raise ParameterError(f"needs {', '.join(missing)}", where=name)
-    checked = {option: _option(name, option, value) for option, value in options.items()}
-    return form.build(*operands[:count], **checked, **extra)
+    if extra and count > fewest:
+        raise ParameterError(f"{', '.join(extra)} is given twice", where=name)
+    checked = {option: _option(name, option, value) for option, value in given.items()}
+    inputs = [lift(operand) for operand in operands[:count]]
+    try:
+        return form.build(*inputs, **checked, **extra)
+    except ChainruleError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # a rule that did not expect such axes: the text is wrong all the same, and has a line
+        raise ParameterError(f"cannot be applied like this ({error})", where=name) from error
 
 
 def _shown(operands: Sequence[object]) -> str:
@@ -123,7 +132,7 @@ def _take_keywords(
     if free:
         if form.free in options:
             raise ParameterError(f"option {form.free!r} is given twice", where=name)
-        options[form.free] = tuple(sorted(free))  # type: ignore[type-var]
+        options[form.free] = tuple(sorted(free))
     return extra
 
 
@@ -136,9 +145,8 @@ def _weights(name: str, key: str, value: object) -> object:
 def _option(op: str, option: str, value: object) -> object:
     """`value` if the option may have it: never an expression, only numbers, words and axes."""
     if option in PAIRS:
-        good = _pairs(option, value)
-        expected = "pairs"
-    elif option in AXES:
+        good, expected = _pairs(option, value), "pairs"
+    elif option in AXES or (op, option) == ("split", "into"):
         words = value.split() if isinstance(value, str) else value
         good = isinstance(words, tuple | list) and all(isinstance(w, str) for w in words)
         expected = "names of axes in quotes"
@@ -161,17 +169,18 @@ def _option(op: str, option: str, value: object) -> object:
 
 
 def _pairs(option: str, value: object) -> bool:
+    """Whether `value` holds pairs: two axes each for `to`, an axis and a size for `sizes`."""
     second = str if option == "to" else int
-    if not isinstance(value, tuple):
-        return False
-    for pair in value:
-        if not (isinstance(pair, tuple) and len(pair) == 2):
-            return False
-        if not (isinstance(pair[0], str) and isinstance(pair[1], second)):
-            return False
-        _check_axes(option, [pair[0]])
-        if option == "to":
-            _check_axes(option, [pair[1]])
+    for pair in value if isinstance(value, tuple) else (None,):
+        match pair:
+            case (str(axis), other) if isinstance(other, second):
+                _check_axes(option, [axis])
+                if isinstance(other, str):
+                    _check_axes(option, [other])
+                elif other < 1:
+                    raise ParameterError(f"size of {axis!r} must be at least 1, got {other}")
+            case _:
+                return False
     return True
 
 

@@ -82,7 +82,7 @@ class Parser:
             return self.source.error(
                 f"the line ends where {wanted} was expected", self.line, token.end
             )
-        if token.text == "=" and self.at and self.tokens[self.at - 1].text == "=":
+        if token.text == "=" and self.tokens[self.at + 1].text == "=":
             hint = "Write eq(a, b)"
             return self.source.error("'==' is not an operator", self.line, token.start, hint)
         what = f"expected {wanted}, found {token.text[:40]!r}"

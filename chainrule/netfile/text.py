@@ -35,7 +35,7 @@ class Text:
 
 
 def parse_net(text: str, *, name: str = "<text>") -> Definition:
-    """The definition that a text in the ``.net`` format writes down.
+    r"""The definition that a text in the ``.net`` format writes down.
 
     Args:
         text: one statement a line: ``net``, ``param``, ``frozen``, ``input``, equations in any
@@ -47,7 +47,7 @@ def parse_net(text: str, *, name: str = "<text>") -> Definition:
         GraphError: a cycle, or a parameter without influence.
         ShapeError: axes do not fit; the message names the equation, its line and the way to it.
 
-    >>> parse_net("param w:\\ninput x: m\\nreturn w * x").params
+    >>> parse_net("param w:\ninput x: m\nreturn w * x").params
     ('w',)
     """
     label = "" if name == "<text>" else name
@@ -187,7 +187,7 @@ def _in_order(read: Text) -> Iterator[str]:
     """Names of equations, those that an equation uses before it.
 
     Raises:
-        GraphError: an equation needs itself; the names on the way are listed in the way of the data.
+        GraphError: an equation needs itself; names are listed in the way of the data.
     """
     done: set[str] = set()
     path: dict[str, Iterator[str]] = {}

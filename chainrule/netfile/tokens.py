@@ -61,15 +61,15 @@ class Source:
     """Inputs and equations that have been read, and the number of their line."""
 
     def __post_init__(self) -> None:
-        if len(self.text) > LONGEST_FILE:
-            what = f"text is {len(self.text)} characters long, longer than {LONGEST_FILE}"
-            raise FormulaError(what, where=self.label)
-        self.lines = [line.rstrip("\r") for line in self.text.split("\n")]
+        self.lines = [line.rstrip("\r") for line in self.text[:LONGEST_FILE].split("\n")]
         for number, line in enumerate(self.lines, 1):
             if len(line) > LONGEST_STATEMENT:
                 what = f"longer than {LONGEST_STATEMENT} characters ({len(line)})"
                 hint = "Give parts of it names of their own"
                 raise self.error(what, number, LONGEST_STATEMENT, hint)
+        if len(self.text) > LONGEST_FILE:
+            what = f"longer than {LONGEST_FILE} characters ({len(self.text)})"
+            raise self.error(what, len(self.lines), 0)
 
     def place(self, line: int) -> str:
         """``line 4``, with the name of the file in front if there is one."""
@@ -77,10 +77,10 @@ class Source:
 
     def error(self, what: str, line: int, column: int, hint: str = "") -> FormulaError:
         """An error at `column`, counted from 0, with the line and a caret under the place."""
-        shown = _visible(self.lines[line - 1])
-        start = max(0, min(column - EXCERPT // 2, len(shown) - EXCERPT))
+        text = self.lines[line - 1]
+        start = max(0, min(column - EXCERPT // 2, len(text) - EXCERPT))
         cut = "…" if start else ""
-        excerpt = cut + shown[start : start + EXCERPT].rstrip()
+        excerpt = cut + _visible(text[start : start + EXCERPT].rstrip())
         caret = " " * (column - start + len(cut)) + "^"
         below = f"\n    {excerpt}\n    {caret}"
         where = f"{self.place(line)} column {column + 1}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import keyword
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from chainrule.errors import FormulaError, GraphError
 from chainrule.expr import Definition, Expr, postorder
 from chainrule.netfile.formula import LARGEST_WHOLE
 from chainrule.netfile.text import parse_net
 from chainrule.netfile.tokens import LONGEST_STATEMENT
-from chainrule.nn import Init, initial, network
+from chainrule.nn import initial, revised
 from chainrule.ops import OPS
 
 COMPARISON, SUM, PRODUCT, NEGATIVE, POWER, ATOM = range(6)
@@ -40,13 +40,13 @@ INFIX = {
 
 
 def write_net(definition: Definition) -> str:
-    """The text of `definition`; `parse_net` of it is the same object.
+    r"""The text of `definition`; `parse_net` of it is the same object.
 
     Raises:
         GraphError: the definition cannot be written: a name that is no identifier, or an unnamed
             part that is too long or nested too deeply for one line.
 
-    >>> print(write_net(parse_net("net line\\nparam w:\\ninput x: m\\nreturn w * x")))
+    >>> print(write_net(parse_net("net line\nparam w:\ninput x: m\nreturn w * x")))
     net line
     param w:
     input x: m
@@ -54,21 +54,13 @@ def write_net(definition: Definition) -> str:
     return w * x
     <BLANKLINE>
     """
-    init: dict[str, Any] = {name: tuple(start) for name, *start in definition.init}
-    original = network(
-        definition.root,
-        definition.inputs,
-        name=definition.name,
-        values=definition.values,
-        params=definition.params,
-        init=init,
-    )
+    original = revised(definition)
     text = _text(original)
     try:
         same = parse_net(text) is original
     except (FormulaError, GraphError) as error:
-        hint = "Give its parts names that are identifiers"
-        what = f"{original.name} cannot be written as text: {error}"
+        hint = "Name its values, with identifiers"
+        what = f"{original.name} cannot be written as text: {str(error).splitlines()[0]}"
         raise GraphError(what, hint=hint) from error
     if not same:
         what = f"{original.name} cannot be written as text: it would read as another definition"
@@ -88,9 +80,6 @@ def _text(definition: Definition) -> str:
         lines.append(f"{value} = {formulas[expr].text if own else names[expr]}")
     root = definition.root
     lines.append(f"return {names[root] if root in names else formulas[root].text}")
-    if lines[-2] == "":
-        del lines[-2]
-        lines.insert(-1, "")
     return "\n".join(lines) + "\n"
 
 
@@ -189,7 +178,7 @@ def _call(node: Expr, inputs: list[Piece]) -> Piece:
 
 
 def _option(key: str, value: object) -> list[str]:
-    if key in ("to", "sizes") and isinstance(value, tuple) and value == tuple(sorted(value)):
+    if key in ("to", "sizes") and isinstance(value, tuple) and () != value == tuple(sorted(value)):
         names = [str(pair[0]) for pair in value]
         if all(name.isidentifier() and not keyword.iskeyword(name) for name in names):
             return [f"{name}={_literal(part)}" for name, part in value]

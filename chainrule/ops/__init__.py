@@ -1,7 +1,15 @@
 """What a node can be: one record per operation."""
 
 from chainrule.expr import OPERATORS
-from chainrule.ops import activations, arithmetic, indexing, losses, random, structure
+from chainrule.ops import (
+    activations,
+    arithmetic,
+    indexing,
+    losses,
+    random,
+    structure,
+)
+from chainrule.ops.cross_entropy import cross_entropy
 from chainrule.ops.record import OPS, Op, body_of, replaced
 from chainrule.ops.structure import contraction, expand, matmul, onto, size, sum_, transpose
 
@@ -12,6 +20,7 @@ __all__ = [
     "arithmetic",
     "body_of",
     "contraction",
+    "cross_entropy",
     "expand",
     "indexing",
     "losses",
@@ -25,5 +34,6 @@ __all__ = [
     "transpose",
 ]
 
-OPERATORS.update({name: OPS[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "gt", "ge", "lt", "le")})
+_SIGNS = ("add", "sub", "mul", "div", "neg", "pow", "gt", "ge", "lt", "le")
+OPERATORS.update({name: OPS[name] for name in _SIGNS})
 OPERATORS.update(matmul=matmul, transpose=transpose)

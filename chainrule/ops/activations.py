@@ -1,4 +1,7 @@
-"""Activation functions and the softmax family. A derivative is written with the value wherever that is shorter."""
+"""Activation functions and the softmax family.
+
+A derivative is written with the value wherever that is shorter.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ from chainrule.ops.structure import expand, max_, names, require, stop_gradient,
 
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)  # tanh form of GELU, Hendrycks & Gimpel 2016
 GELU_CUBIC = 0.044715  # same
-SELU_ALPHA = 1.6732632423543772848170429916717  # Klambauer et al. 2017, fixed point of mean 0, variance 1
+SELU_ALPHA = (
+    1.6732632423543772848170429916717  # Klambauer et al. 2017, fixed point of mean 0, variance 1
+)
 SELU_SCALE = 1.0507009873554804934193349852946  # same
 
 
@@ -74,6 +79,7 @@ def _with(op_attrs: dict[str, float]) -> dict[str, Any]:
 leaky_relu = unary(
     "leaky_relu",
     summary="x where positive, slope · x elsewhere; at 0 the derivative is the slope.",
+    layouts=(*UNARY, Layout(("k m",), {"slope": 0.3})),
     attrs={"slope": 0.01},
     body=lambda x, slope: where(x > 0, x, slope * x),
     vjp=lambda g, y, x, slope: (where(x > 0, g, slope * g),),
@@ -85,6 +91,7 @@ leaky_relu = unary(
 elu = unary(
     "elu",
     summary="x where positive, α(e^x − 1) elsewhere.",
+    layouts=(*UNARY, Layout(("k m",), {"alpha": 1.7})),
     attrs={"alpha": 1.0},
     body=lambda x, alpha: where(x > 0, x, alpha * expm1(minimum(x, 0))),
     vjp=lambda g, y, x, alpha: (where(x > 0, g, g * alpha * exp(minimum(x, 0))),),
@@ -97,11 +104,16 @@ selu = unary(
     "selu",
     summary="Scaled elu that keeps mean 0 and variance 1.",
     body=lambda x: SELU_SCALE * where(x > 0, x, SELU_ALPHA * expm1(minimum(x, 0))),
-    vjp=lambda g, y, x: (where(x > 0, SELU_SCALE * g, g * (SELU_SCALE * SELU_ALPHA) * exp(minimum(x, 0))),),
+    vjp=lambda g, y, x: (
+        where(x > 0, SELU_SCALE * g, SELU_SCALE * SELU_ALPHA * g * exp(minimum(x, 0))),
+    ),
     tex=r"\operatorname{{selu}}{0:call}",
     smooth=False,
-    edges=(Edge(0, 0, SELU_SCALE * SELU_ALPHA), Edge(INF, INF, SELU_SCALE),
-           Edge(-INF, -SELU_SCALE * SELU_ALPHA, 0)),
+    edges=(
+        Edge(0, 0, SELU_SCALE * SELU_ALPHA),
+        Edge(INF, INF, SELU_SCALE),
+        Edge(-INF, -SELU_SCALE * SELU_ALPHA, 0),
+    ),
     source="Klambauer et al. 2017",
 )
 
@@ -195,7 +207,7 @@ def _one_axis(inputs: tuple[Expr, ...], attrs: dict[str, Any]) -> dict[str, Any]
 
 
 def shift(x: Expr, over: Axes) -> Expr:
-    """The largest entry, or 0 where it is infinite: subtracting it keeps exp in range and changes nothing."""
+    """The largest entry, or 0 where it is infinite: without it exp could overflow."""
     largest = max_(x, over)
     return stop_gradient(where(abs_(largest) < INF, largest, 0))
 
@@ -214,7 +226,10 @@ _OVER: dict[str, Any] = {
         Layout(("k",), {"over": "k"}),
         Layout(("m 1",), {"over": "1"}),
     ),
-    "mistakes": (Mistake(("m k",), "has no axis 'q'", {"over": "q"}), Mistake(("m k",), "needs over")),
+    "mistakes": (
+        Mistake(("m k",), "has no axis 'q'", {"over": "q"}),
+        Mistake(("m k",), "needs over"),
+    ),
 }
 softmax = register(
     Op(

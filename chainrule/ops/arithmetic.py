@@ -1,4 +1,4 @@
-"""Arithmetic, powers, exponentials, order: the scalar primitives that every emitter knows, and a few made of them."""
+"""Arithmetic, powers, exponentials, order: scalar primitives that every emitter knows."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ mul = binary(
 div = binary(
     "div",
     summary="Quotient, element by element.",
-    vjp=lambda g, y, a, b: (g / b, -g * y / b),
+    vjp=lambda g, y, a, b: (g / b, -(g * y / b)),
     tex=r"\frac{{{0}}}{{{1}}}",
     domain=((-3, 3), (0.3, 3)),
     source="quotient rule, written with the quotient itself: d(a/b)/db = −(a/b)/b",
@@ -84,7 +84,9 @@ neg = unary(
 
 def _pow_vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> Cotangents:
     to_base = g * b * a ** (b - 1)
-    # at a = 0 the logarithm is infinite but 0^b does not move with b > 0: its slope there is 0, not 0 · ∞
+    if b.op != "const" or b["value"] == 0:  # 0^0 is 1 like its neighbours: slope 0, not 0 · 0^(−1)
+        to_base = where(eq(b, 0), 0, to_base)
+    # at a = 0 the logarithm is infinite, but 0^b does not move with b > 0: slope 0, not 0 · ∞
     to_exponent = g * y * log(where(eq(a, 0), 1, a))
     return to_base, to_exponent
 
@@ -213,8 +215,10 @@ clip = unary(
     vjp=lambda g, y, x, low, high: (g * (x >= low) * (x <= high),),
     tex=r"\operatorname{{clip}}_{{[{low:g}, {high:g}]}}{0:call}",
     layouts=tuple(Layout(u.inputs, {"low": -1.0, "high": 1.5}) for u in UNARY),
-    mistakes=(*(Mistake(m.inputs, m.says, {"low": 0, "high": 1}) for m in UNARY_MISTAKES),
-              Mistake(("m",), "needs high", {"low": 0})),
+    mistakes=(
+        *(Mistake(m.inputs, m.says, {"low": 0, "high": 1}) for m in UNARY_MISTAKES),
+        Mistake(("m",), "needs high", {"low": 0}),
+    ),
     smooth=False,
     edges=(Edge(-1, -1, 1), Edge(1.5, 1.5, 1), Edge(INF, 1.5, 0), Edge(-INF, -1, 0)),
     source="minimum(maximum(x, low), high)",

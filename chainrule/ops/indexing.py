@@ -18,7 +18,10 @@ _rename: Op = register(
         sizes=lambda x, to: {new: x.sizes[old] for old, new in to if old in x.sizes},
         vjp=lambda g, y, x, to: (_rename(g, to=tuple((new, old) for old, new in to)),),
         tex="{0}",
-        layouts=(Layout(("k m",), {"to": (("m", "p"),)}), Layout(("k m",), {"to": (("m", "k"), ("k", "m"))})),
+        layouts=(
+            Layout(("k m",), {"to": (("m", "p"),)}),
+            Layout(("k m",), {"to": (("m", "k"), ("k", "m"))}),
+        ),
         mistakes=(
             Mistake(("k m",), "has no axis 'q'", {"to": (("q", "p"),)}),
             Mistake(("k m",), "twice", {"to": (("k", "m"),)}),
@@ -48,9 +51,13 @@ def rename(x: Expr, **to: str) -> Expr:
 
 def _merge_axes(x: Expr, axes: Axes, into: str) -> Axes:
     require("merge", x, *axes)
+    if not axes:
+        raise ShapeError("names no axes to join", where="merge")
     at = x.axes.index(axes[0])
     if x.axes[at : at + len(axes)] != axes:
-        raise ShapeError(f"{' '.join(axes)} do not stand side by side in {describe_axes(x)}", where="merge")
+        raise ShapeError(
+            f"{' '.join(axes)} do not stand side by side in {describe_axes(x)}", where="merge"
+        )
     refuse("merge", x, into)
     return (*x.axes[:at], into, *x.axes[at + len(axes) :])
 
@@ -91,11 +98,16 @@ def _known(x: Expr, axes: Axes) -> tuple[tuple[str, int], ...]:
 def _split_axes(x: Expr, axis: str, into: Axes, sizes: tuple[tuple[str, int], ...]) -> Axes:
     require("split", x, axis)
     refuse("split", x, *(a for a in into if a != axis))
+    small = [f"{a}={n}" for a, n in sizes if n < 1]
+    if small:
+        raise ShapeError(f"{small[0]}: sizes are at least 1", where="split")
     _split_sizes(x, axis, into, sizes)
     return swap(x.axes, axis, *into)
 
 
-def _split_sizes(x: Expr, axis: str, into: Axes, sizes: tuple[tuple[str, int], ...]) -> dict[str, int]:
+def _split_sizes(
+    x: Expr, axis: str, into: Axes, sizes: tuple[tuple[str, int], ...]
+) -> dict[str, int]:
     known = dict(sizes)
     whole = x.sizes.get(axis)
     missing = [a for a in into if a not in known]
@@ -125,8 +137,11 @@ _split: Op = register(
             Layout(("m q=6",), {"axis": "q", "into": "k n", "sizes": (("k", 2), ("n", 3))}),
         ),
         mistakes=(
-            Mistake(("q=7 m",), "7 does not split into k=2",
-                    {"axis": "q", "into": "k n", "sizes": (("k", 2),)}),
+            Mistake(
+                ("q=7 m",),
+                "7 does not split into k=2",
+                {"axis": "q", "into": "k n", "sizes": (("k", 2),)},
+            ),
         ),
         source="definition (row-major order)",
     )
@@ -134,7 +149,7 @@ _split: Op = register(
 
 
 def split(x: Expr, axis: str, into: str | Axes, **sizes: int) -> Expr:
-    """One axis divided into several; all sizes but one must be known: ``split(x, "q", "h d", h=4)``."""
+    """One axis divided into several, of sizes known but for one: ``split(x, "q", "h d", h=4)``."""
     return _split(x, axis, into, tuple(sorted(sizes.items())))
 
 
@@ -161,7 +176,9 @@ _slice = register(
         summary="A run of consecutive entries along one axis, as a new axis.",
         attrs={"axis": ..., "into": ..., "start": 0, "after": (), "stop": None},
         axes=_slice_axes,
-        sizes=lambda x, axis, into, start, after, stop: {} if stop is None else {into: stop - start},
+        sizes=lambda x, axis, into, start, after, stop: (
+            {} if stop is None else {into: stop - start}
+        ),
         vjp=_slice_vjp,
         tex=r"{0:atom}_{{[{into}]}}",
         layouts=(
@@ -170,7 +187,9 @@ _slice = register(
         ),
         mistakes=(
             Mistake(("q=5 m",), "do not exist", {"axis": "q", "into": "k", "start": 3, "stop": 9}),
-            Mistake(("q=5 m",), "has no axis 'z'", {"axis": "z", "into": "k", "start": 3, "stop": 9}),
+            Mistake(
+                ("q=5 m",), "has no axis 'z'", {"axis": "z", "into": "k", "start": 3, "stop": 9}
+            ),
         ),
         source="definition",
     )
@@ -182,12 +201,17 @@ def cut(x: Expr, axis: str, into: str, start: int, stop: int) -> Expr:
     return _slice(x, axis, into, start, (), stop)
 
 
+def _pad_axes(x: Expr, axis: str, into: str, start: int, after: Axes, size: int | None) -> Axes:
+    require("pad", x, axis)
+    return swap(x.axes, axis, into)
+
+
 pad = register(
     Op(
         "pad",
         summary="Values placed along a longer axis, zeros around them: the transpose of a slice.",
         attrs={"axis": ..., "into": ..., "start": 0, "after": (), "size": None},
-        axes=lambda x, axis, into, start, after, size: swap(x.axes, axis, into),
+        axes=_pad_axes,
         sizes=lambda x, axis, into, start, after, size: {} if size is None else {into: size},
         vjp=lambda g, y, x, axis, into, start, after, size: (
             _slice(g, into, axis, start, after, _stop(x, axis, start)),
@@ -213,7 +237,8 @@ def _concat_axes(*xs: Expr, over: Axes, into: str) -> Axes:
         require("concat", x, axis)
         refuse("concat", x, *({into} - {axis}))
         if set(x.axes) - {axis} != set(first.axes) - {over[0]}:
-            what = f"{describe_axes(first)} and {describe_axes(x)} differ in more than the axis they join"
+            both = f"{describe_axes(first)} and {describe_axes(x)}"
+            what = f"{both} differ in more than the axis they join"
             raise ShapeError(what, where="concat")
     return swap(first.axes, over[0], into)
 
@@ -229,7 +254,7 @@ def _concat_vjp(g: Expr, y: Expr, *xs: Expr, over: Axes, into: str) -> Cotangent
 _concat = register(
     Op(
         "concat",
-        summary="Values joined end to end; each brings an axis of its own name, the result has a new one.",
+        summary="Values joined end to end, each with an axis of its own; the result has a new one.",
         attrs={"over": ..., "into": ...},
         arity=(2, 64),
         prepare=lambda inputs, attrs: {**attrs, "over": names(attrs["over"])},
@@ -258,7 +283,7 @@ def _total(xs: tuple[Expr, ...], over: Axes, into: str) -> dict[str, int]:
 
 
 def concat(*xs: Expr, over: str | Axes, into: str) -> Expr:
-    """Values joined end to end: ``concat(a, b, over="p q", into="r")`` where `a` has axis p and `b` axis q."""
+    """Values joined end to end: a with axis p, b with q: ``concat(a, b, over="p q", into="r")``."""
     return _concat(*(lift(x) for x in xs), over=over, into=into)
 
 
@@ -276,7 +301,7 @@ def _gather_vjp(g: Expr, y: Expr, x: Expr, index: Expr, axis: str) -> Cotangents
 gather = register(
     Op(
         "gather",
-        summary="The entries along one axis that the index names: rows of a table, words of an embedding.",
+        summary="The entries along one axis that the index names: rows of a table.",
         attrs={"axis": ...},
         arity=(2, 2),
         takes=(("float", "bool"), ("int",)),

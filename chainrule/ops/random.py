@@ -50,7 +50,10 @@ dropout = register(
         body=lambda x, key, rate, stream: x * _mask(x, key, rate, stream),
         vjp=lambda g, y, x, key, rate, stream: (g * _mask(x, key, rate, stream), None),
         tex=r"\operatorname{{dropout}}_{{{rate:g}}}{0:call}",
-        layouts=(Layout(("k m", "int"), {"rate": 0.5}), Layout(("m", "int"), {"rate": 0.25, "stream": 2})),
+        layouts=(
+            Layout(("k m", "int"), {"rate": 0.5}),
+            Layout(("m", "int"), {"rate": 0.25, "stream": 2}),
+        ),
         mistakes=(
             Mistake(("k m", "int"), "rate must be in [0, 1), got 1.0", {"rate": 1.0}),
             Mistake(("k m", "k"), "is float, expected int", {"rate": 0.5}),

@@ -20,7 +20,7 @@ SUM, HADAMARD, PRODUCT, POWER, ATOM = range(5)
 
 @dataclass(frozen=True)
 class Edge:
-    """An exact fact about a function of one number: at `x` it is `value`, and its derivative is `slope`."""
+    """An exact fact about a function of one number: at `x` its `value` and its `slope`."""
 
     x: float
     value: float
@@ -46,14 +46,15 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Op:
-    """One operation. Equations, code, derivatives, checks and documentation are all read off this record.
+    """One operation: equations, code, derivatives, checks and documentation read this record.
 
     Attributes:
         name: what expressions and error messages call it.
         summary: one line for the reference.
         axes: shape rule: (*inputs, **attrs) → axes of the result; raises with both sides named.
-        vjp: (g, y, *inputs, **attrs) → what each input receives, written with other operations; None for an
-            input that receives nothing. Axes that broadcasting added are summed by the caller.
+        vjp: (g, y, *inputs, **attrs) → what each input receives, written with other operations;
+            None for an input that receives nothing. Axes that broadcasting added are summed by the
+            caller.
         body: the definition in simpler operations; None for a primitive, which every emitter knows.
         tex: the equation: ``{0:sum}`` is input 0, in parentheses where it binds looser than a sum.
         source: where the formula comes from.
@@ -61,7 +62,8 @@ class Op:
         tex_array: the equation for values with axes, where it differs.
         attrs: attributes and their defaults (`...` for one that must be given).
         keywords: inputs that may be given by name, after those that must be given.
-        sizes: (*inputs, **attrs) → sizes of axes that the operation makes, as far as they are known.
+        sizes: (*inputs, **attrs) → sizes of axes that the operation makes, as far as they are
+            known.
         prepare: (inputs, attrs) → attributes in their one normal form.
         kind: kind of the result; takes: kinds each input may have (the last repeats).
         domain: where checks draw each input from (the last repeats): low and high.
@@ -95,14 +97,18 @@ class Op:
     no_gradient: str = ""
 
     def __post_init__(self) -> None:
-        missing = [f for f in ("summary", "tex", "source", "layouts", "mistakes") if not getattr(self, f)]
+        missing = [
+            f for f in ("summary", "tex", "source", "layouts", "mistakes") if not getattr(self, f)
+        ]
         if self.vjp is None and not self.no_gradient:
             missing.append("vjp (or no_gradient: why there is none)")
         if missing:
-            raise ParameterError(f"the record is incomplete: {', '.join(missing)} missing", where=self.name)
+            raise ParameterError(
+                f"the record is incomplete: {', '.join(missing)} missing", where=self.name
+            )
 
     def __call__(self, *operands: object, **attrs: object) -> Expr:
-        """The expression that applies this operation; operands after the inputs are attributes in order."""
+        """This operation applied; operands after the inputs are attributes in order."""
         extra = [attrs.pop(k) for k in self.keywords if attrs.get(k) is not None]
         for name in self.keywords:
             attrs.pop(name, None)
@@ -125,7 +131,9 @@ class Op:
         self, operands: tuple[object, ...], given: dict[str, object]
     ) -> tuple[tuple[Expr, ...], dict[str, Any]]:
         fewest, most = self.arity
-        inputs = [lift(x) for x in operands[:most] if x is not None and not isinstance(x, (str, tuple))]
+        inputs = [
+            lift(x) for x in operands[:most] if x is not None and not isinstance(x, (str, tuple))
+        ]
         names = list(self.attrs)
         positional = dict(zip(names, operands[len(inputs) :], strict=False))
         surplus = len(operands) - len(inputs) - len(positional)
@@ -138,6 +146,10 @@ class Op:
                 hint = did_you_mean(name, names) or known
                 raise ParameterError(f"has no option {name!r}", where=self.name, hint=hint)
         attrs = {**self.attrs, **positional, **given}
+        for name, value in attrs.items():
+            if isinstance(value, Expr):
+                what = f"option {name!r} is a fixed value, got the expression {describe(value)}"
+                raise ParameterError(what, where=self.name)
         unset = [name for name, value in attrs.items() if value is ...]
         if unset:
             raise ParameterError(f"needs {', '.join(unset)}", where=self.name)
@@ -147,7 +159,9 @@ class Op:
         for i, x in enumerate(inputs):
             allowed = self.takes[min(i, len(self.takes) - 1)]
             if x.kind not in allowed:
-                hint = "Whole-number labels: use cr.one_hot(labels, axis)" if x.kind == "int" else ""
+                hint = (
+                    "Whole-number labels: use cr.one_hot(labels, axis)" if x.kind == "int" else ""
+                )
                 what = f"{describe_axes(x)} is {x.kind}, expected {' or '.join(allowed)}"
                 raise DTypeError(what, where=self.name, hint=hint)
 
@@ -192,7 +206,7 @@ def broadcast(name: str, *inputs: Expr) -> Axes:
         extra = [axis for axis in x.axes if axis not in widest.axes]
         if extra:
             both = f"{describe_axes(widest)} and {describe_axes(x)}"
-            hint = f"{describe(widest)} has no axis {extra[0]!r}: where it is meant, say cr.expand(…, axes)"
+            hint = f"{describe(widest)} has no axis {extra[0]!r}: if it is meant, say cr.expand(…)"
             raise ShapeError(f"{name} of {both}: the axes differ", hint=hint)
     return widest.axes
 

@@ -179,10 +179,14 @@ def _contract_vjp(g: Expr, y: Expr, a: Expr, b: Expr, over: Axes) -> Cotangents:
 
 
 def contraction(a: Expr, b: Expr, axes: Axes) -> Expr:
-    """a times b, summed over every axis of theirs that is not in `axes`, with the axes in that order."""
+    """a times b, summed over every common axis not in `axes`; the result has `axes`."""
     over = tuple(x for x in a.axes if x in b.axes and x not in axes)
     if not over:
-        product = a * b if set(a.axes) <= set(b.axes) or set(b.axes) <= set(a.axes) else contract(a, b, ())
+        product = (
+            a * b
+            if set(a.axes) <= set(b.axes) or set(b.axes) <= set(a.axes)
+            else contract(a, b, ())
+        )
         return onto(product, axes)
     straight = contract(a, b, over)
     turned = contract(b, a, over)
@@ -192,7 +196,7 @@ def contraction(a: Expr, b: Expr, axes: Axes) -> Expr:
 contract = register(
     Op(
         "contract",
-        summary="Product of two values, summed over the axes named; axes that both have and keep stay aligned.",
+        summary="Product of two values, summed over the axes named; others in common stay aligned.",
         attrs={"over": ...},
         prepare=_over,
         arity=(2, 2),
@@ -224,7 +228,7 @@ contract = register(
 
 
 def matmul(a: Expr, b: Expr) -> Expr:
-    """``a @ b``: the last axis of `a` is summed with the first axis of `b`; they must have one name.
+    """``a @ b``: summed over the last axis of `a` and the first of `b`, which have one name.
 
     Raises:
         ShapeError: the two inner axes have different names or sizes, or a scalar is involved.
@@ -235,9 +239,16 @@ def matmul(a: Expr, b: Expr) -> Expr:
     inner, other = a.axes[-1], b.axes[0]
     if inner != other:
         sizes = [x.sizes.get(axis) for x, axis in ((a, inner), (b, other))]
-        shown = f"inner sizes {sizes[0]} ≠ {sizes[1]}" if all(sizes) else f"inner axes {inner!r} ≠ {other!r}"
-        turned = [f"{describe(x)}.T" for x, fits in ((a, a.axes[0] == other), (b, b.axes[-1] == inner))
-                  if fits and len(x.axes) == 2]
+        shown = (
+            f"inner sizes {sizes[0]} ≠ {sizes[1]}"
+            if all(sizes)
+            else f"inner axes {inner!r} ≠ {other!r}"
+        )
+        turned = [
+            f"{describe(x)}.T"
+            for x, fits in ((a, a.axes[0] == other), (b, b.axes[-1] == inner))
+            if fits and len(x.axes) == 2
+        ]
         hint = f"Did you mean {turned[0]}?" if turned else ""
         what = f"matmul of {describe_axes(a)} and {describe_axes(b)}: {shown}"
         raise ShapeError(what, hint=hint)
@@ -246,8 +257,10 @@ def matmul(a: Expr, b: Expr) -> Expr:
 
 def _transpose_axes(x: Expr, axes: Axes) -> Axes:
     require("transpose", x, *axes)
-    if len(axes) != len(x.axes):
-        raise ShapeError(f"{describe_axes(x)} has other axes than {' '.join(axes)}", where="transpose")
+    if len(axes) != len(x.axes) or len(set(axes)) < len(axes):
+        raise ShapeError(
+            f"{describe_axes(x)} has other axes than {' '.join(axes)}", where="transpose"
+        )
     return axes
 
 
@@ -271,7 +284,11 @@ _transpose = register(
         vjp=lambda g, y, x, axes: (transpose(g, x.axes),),
         tex=r"{0:atom}^\intercal",
         binds=POWER,
-        layouts=(Layout(("k m",)), Layout(("k m n",), {"axes": "n k m"}), Layout(("k",), {"axes": "k"})),
+        layouts=(
+            Layout(("k m",)),
+            Layout(("k m n",), {"axes": "n k m"}),
+            Layout(("k",), {"axes": "k"}),
+        ),
         mistakes=(
             Mistake(("k m n",), ".T needs two axes"),
             Mistake(("k m",), "has no axis 'q'", {"axes": "k q"}),
@@ -282,14 +299,18 @@ _transpose = register(
 
 
 def transpose(x: Expr, axes: str | Axes | None = None) -> Expr:
-    """`x` with its axes in the order of `axes` (of two axes: the other order); `x` itself if it has it."""
+    """`x` with its axes in the order of `axes`; without it, the two axes swapped."""
     return x if axes is not None and names(axes) == x.axes else _transpose(x, axes=axes)
 
 
 def _expand_axes(x: Expr, axes: Axes) -> Axes:
+    if len(set(axes)) < len(axes):
+        raise ShapeError(f"an axis appears twice in '{' '.join(axes)}'", where="expand")
     lost = [axis for axis in x.axes if axis not in axes]
     if lost:
-        raise ShapeError(f"{describe_axes(x)} has axis {lost[0]!r}, the result has not", where="expand")
+        raise ShapeError(
+            f"{describe_axes(x)} has axis {lost[0]!r}, the result has not", where="expand"
+        )
     return axes
 
 
@@ -303,10 +324,14 @@ _expand = register(
         vjp=lambda g, y, x, axes: (onto(g, x.axes),),
         tex=r"{0:prod}\vec{{1}}^\intercal",
         binds=PRODUCT,
-        layouts=(Layout(("k",), {"axes": "k m"}), Layout(("m",), {"axes": "k m"}),
-                 Layout(("",), {"axes": "k"}), Layout(("k m",), {"axes": "m n k"})),
+        layouts=(
+            Layout(("k",), {"axes": "k m"}),
+            Layout(("m",), {"axes": "k m"}),
+            Layout(("",), {"axes": "k"}),
+            Layout(("k m",), {"axes": "m n k"}),
+        ),
         mistakes=(Mistake(("k m",), "has axis 'k', the result has not", {"axes": "m n"}),),
-        source="what is repeated receives the sum (CS230: a broadcast bias, times the vector of ones)",
+        source="what is repeated receives the sum (CS230: a broadcast bias, times ones)",
     )
 )
 
@@ -318,7 +343,7 @@ def expand(x: Expr, axes: str | Axes) -> Expr:
 
 
 def onto(x: Expr, axes: Axes) -> Expr:
-    """`x` with exactly `axes` in that order: what is too many is summed, what is missing repeated."""
+    """`x` with exactly `axes`: what is too many is summed, what is missing repeated."""
     extra = tuple(axis for axis in x.axes if axis not in axes)
     return expand(sum_(x, extra) if extra else x, axes)
 
@@ -355,7 +380,10 @@ one_hot = register(
         kind="bool",
         tex=r"\operatorname{{onehot}}_{{{axis}}}{0:call}",
         no_gradient="a label is not a number that can move a little",
-        layouts=(Layout(("m int",), {"axis": "c", "size": 4}), Layout(("int",), {"axis": "c", "size": 3})),
+        layouts=(
+            Layout(("m int",), {"axis": "c", "size": 4}),
+            Layout(("int",), {"axis": "c", "size": 3}),
+        ),
         mistakes=(
             Mistake(("m",), "is float, expected int", {"axis": "c"}),
             Mistake(("c int",), "already has an axis 'c'", {"axis": "c"}),

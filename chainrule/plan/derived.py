@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chainrule.derive import Gradients, depends_on, keep, reverse, substitute
+from chainrule.derive import Gradients, alongside, depends_on, keep, reverse, rewrite_below
 from chainrule.errors import GraphError, ParameterError, did_you_mean
 from chainrule.expr import EXAMPLES, Definition, Expr, postorder
-from chainrule.ops import OPS, expand, sum_
+from chainrule.ops import OPS, expand, sum_, transpose
 from chainrule.plan.program import Program, program
 from chainrule.plan.simplify import simplify
 
@@ -61,10 +61,7 @@ def derived(definition: Definition, wrt: Iterable[str] | None = None) -> Derived
     """
     names = _wanted(definition, wrt)
     root = definition.root
-    if root.axes:
-        shown = ", ".join(f"{a}={root.sizes[a]}" if a in root.sizes else a for a in root.axes)
-        hint = "Reduce it with mean(…) or sum(…), or give a loss"
-        raise GraphError(f"loss has shape ({shown})", where=definition.name, hint=hint)
+    _refuse_axes(definition)
     inputs = [definition.input[name] for name in names]
     _refuse_still(definition, inputs)
     gradients = reverse(root, inputs)
@@ -101,25 +98,40 @@ def per_example(
     Raises:
         GraphError: nothing in the network has the axis, or an operation mixes examples.
     """
-    names = _wanted(definition, wrt)
+    inputs = [definition.input[name] for name in _wanted(definition, wrt)]
+    _refuse_axes(definition)
+    _refuse_still(definition, inputs)
     kept = keep(definition.root, examples)
     if examples not in kept[definition.root].axes:
         raise GraphError(f"the loss does not depend on axis {examples!r}", where=definition.name)
-    inputs = [definition.input[name] for name in names]
     copies = {x: expand(x, (examples, *x.axes)) for x in inputs if examples not in x.axes}
-    separate = substitute([kept[definition.root]], copies)
+    separate = rewrite_below(
+        [kept[definition.root]], copies, lambda node, xs: alongside(node, xs, examples)
+    )
     root = separate[kept[definition.root]]
-    gradients = reverse(sum_(root), [copies.get(x, x) for x in inputs])
-    simple = simplify([root, *gradients.wrt.values()])
+    received = reverse(sum_(root), [copies.get(x, x) for x in inputs])
+    grads = {x: received.wrt[copies.get(x, x)] for x in inputs}
+    first = {x: (examples, *(a for a in x.axes if a != examples)) for x in inputs}
+    ordered = {x.name: transpose(grad, first[x]) for x, grad in grads.items()}
+    simple = simplify([root, *ordered.values()])
     forward = {name: separate.get(kept.get(expr, expr), expr) for name, expr in definition.values}
     return Derived(
         definition,
         simple[root],
-        {x.name: simple[gradients.wrt[copies.get(x, x)]] for x in inputs},
+        {name: simple[grad] for name, grad in ordered.items()},
         {simple[e]: name for name, e in forward.items() if e in simple and e is not root},
         {},
-        gradients,
+        received,
     )
+
+
+def _refuse_axes(definition: Definition) -> None:
+    """Raise a GraphError unless the result is a single number."""
+    root = definition.root
+    if root.axes:
+        shown = ", ".join(f"{a}={root.sizes[a]}" if a in root.sizes else a for a in root.axes)
+        hint = "Reduce it with mean(…) or sum(…), or give a loss"
+        raise GraphError(f"loss has shape ({shown})", where=definition.name, hint=hint)
 
 
 def _wanted(definition: Definition, wrt: Iterable[str] | None) -> list[str]:

@@ -103,7 +103,7 @@ def axis_sources(roots: Iterable[Expr]) -> dict[str, Source]:
         for axis, size in node.sizes.items():
             found.setdefault(axis, ("known", size))
     for node in nodes:
-        for axis, source in _made_axes(node).items():
+        for axis, source in made_axes(node).items():
             found.setdefault(axis, source)
     needed = {axis for node in nodes for axis in node.axes} | {
         n["axis"] for n in nodes if n.op == "size"
@@ -115,7 +115,8 @@ def axis_sources(roots: Iterable[Expr]) -> dict[str, Source]:
     return found
 
 
-def _made_axes(node: Expr) -> dict[str, Source]:
+def made_axes(node: Expr) -> dict[str, Source]:
+    """The axes that `node` makes, with the source of their sizes as in `axis_sources`."""
     if node.op == "concat":
         return {node["into"]: ("sum", node["over"])}
     if node.op == "merge":

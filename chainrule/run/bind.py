@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError, DTypeError, ParameterError, ShapeError, did_you_mean
-from chainrule.expr import Axes, Expr, postorder
+from chainrule.errors import DTypeError, ParameterError, ShapeError, did_you_mean
+from chainrule.expr import Axes, Expr
 
 Array = NDArray[Any]
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
@@ -107,10 +107,3 @@ def sizes_of(inputs: Iterable[Expr], arrays: Mapping[str, Array]) -> dict[str, i
                 )
             owner.setdefault(axis, x.name)
     return sizes
-
-
-def refuse_empty_means(roots: Iterable[Expr], sizes: Mapping[str, int]) -> None:
-    """Raise a DataError if a mean is taken over no entries."""
-    for node in postorder(*roots):
-        if node.op == "size" and sizes.get(node["axis"]) == 0:
-            raise DataError(f"found 0 along axis {node['axis']!r}; at least 1 is required")

@@ -6,6 +6,7 @@ identifiers; no text from a user or a file reaches it.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import linecache
 from collections.abc import Callable, Mapping
@@ -15,7 +16,8 @@ import numpy as np
 
 from chainrule.emit.python import identifier, source
 from chainrule.plan.program import Program
-from chainrule.run.bind import Array, bind, refuse_empty_means, sizes_of
+from chainrule.run.bind import Array, bind, sizes_of
+from chainrule.run.demands import Demands, demands, refuse
 
 _serial = itertools.count(1)
 
@@ -44,12 +46,18 @@ class Reference:
             the axes.
 
         Raises:
-            ParameterError, ShapeError, DTypeError: the arrays do not fit the inputs (see `bind`).
-            DataError: a mean is taken over no entries.
+            ParameterError, ShapeError, DTypeError: the arrays do not fit the inputs (see `bind`)
+                or each other.
+            DataError: a mean or a largest entry is taken over no entries, or a label names no
+                position.
         """
         arrays = bind(self.program.inputs, given, where=self.program.name)
-        refuse_empty_means(self._outputs, sizes_of(self.program.inputs, arrays))
+        refuse(self._demands, arrays, sizes_of(self.program.inputs, arrays))
         return self.run(arrays)
+
+    @functools.cached_property
+    def _demands(self) -> Demands:
+        return demands(self._outputs)
 
     def run(self, arrays: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         """Run on arrays that fit; nothing is checked. Infinities and NaN flow as in IEEE 754."""

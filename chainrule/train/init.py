@@ -236,23 +236,3 @@ def draw(
         )
     given = Draw(shape, fan_in, fan_out, seed, index, keyed.float_type(dtype), choice.options)
     return record.function(given)
-
-
-RECTIFIERS: Final = ("relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus")
-
-
-def default_for(activation: str) -> str:
-    """The initialiser that suits the activation of a layer.
-
-    Units that are near 0 on one side halve the variance, so theirs is doubled: He et al. 2015,
-    section 2.2 (derived for relu, customary for its smooth relatives). selu keeps variance 1 on its
-    own with LeCun's: Klambauer et al. 2017, "Self-normalizing neural networks". Everything else,
-    functions of your own included, is treated as near the identity at 0, which Glorot & Bengio
-    2010, section 4.2, assume.
-
-    >>> default_for("relu"), default_for("tanh"), default_for("selu")
-    ('he_normal', 'glorot_uniform', 'lecun_normal')
-    """
-    if activation in RECTIFIERS:
-        return "he_normal"
-    return "lecun_normal" if activation == "selu" else "glorot_uniform"

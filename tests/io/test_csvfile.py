@@ -1,9 +1,11 @@
 """Reading and writing CSV: what is written is read back, and no bytes crash the reader."""
 
 import gzip
+import os
 import random
 import string
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from chainrule.errors import ChainruleError, CheckpointError, DataError
 from chainrule.io.columns import NUMBER
-from chainrule.io.csvfile import find_separator, parse_csv, read_csv
+from chainrule.io.csvfile import CsvForm, find_separator, parse_csv, read_csv
 from chainrule.io.csvwrite import write_csv
 from chainrule.io.files import FileBytes
 from chainrule.io.table import nfc
@@ -22,7 +24,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 def parse(content, **options):
     data = content if isinstance(content, bytes) else content.encode()
-    return parse_csv(FileBytes("a.csv", data, ""), **options)
+    return parse_csv(FileBytes("a.csv", data, ""), CsvForm(**options))
 
 
 def read_back(path):
@@ -209,3 +211,18 @@ def test_writing_says_what_is_wrong(tmp_path):
         write_csv(tmp_path / "a.csv", {"a": [1], "b": [1, 2]})
     with pytest.raises(CheckpointError, match="cannot be written: No such file or directory"):
         write_csv(tmp_path / "no" / "a.csv", {"a": [1]})
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="this system has no /dev/fd")
+def test_a_pipe_is_written_to_and_a_link_is_followed(tmp_path):
+    reading, writing = os.pipe()
+    write_csv(f"/dev/fd/{writing}", {"x": [1]})
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        assert stream.read() == b"x\n1\n"
+    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    real.write_text("old")
+    link.symlink_to(real)
+    write_csv(link, {"x": [2]})
+    assert link.is_symlink()
+    assert real.read_text() == "x\n2\n"

@@ -496,7 +496,7 @@ def test_what_is_no_regular_file_is_refused():
     ("options", "text"),
     [
         ({"sep": ",,"}, "sep must be one character, not a quote, blank or line end, got ',,'"),
-        ({"decimal": "x"}, 'decimal must be "." or ",", got \'x\''),
+        ({"decimal": "x"}, 'decimal must be one of ".", ",", got \'x\''),
         ({"on_bad_rows": "no"}, 'on_bad_rows must be one of "error", "skip", got \'no\''),
         ({"na_values": "NA"}, 'na_values must be a list of texts, e.g. ["NA"]'),
         ({"max_line_bytes": 0}, "max_line_bytes must be at least 1, got 0"),

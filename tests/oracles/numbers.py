@@ -1,9 +1,9 @@
 """Numbers that carry a derivative: forward mode from the textbook, sharing nothing with the engine.
 
-A `Dual` is a value and its tangent, v + t·ε with ε² = 0 (Clifford 1873; Wengert 1964). Both parts are
-arrays, or Duals again: nested once, the tangent of the tangent is a second derivative. The functions
-below take plain real arrays, complex arrays (for the complex step) and Duals alike, so one textbook
-formula serves all oracles.
+A `Dual` is a value and its tangent, v + t·ε with ε² = 0 (Clifford 1873; Wengert 1964). Both parts
+are arrays, or Duals again: nested once, the tangent of the tangent is a second derivative. The
+functions below take plain real arrays, complex arrays (for the complex step) and Duals alike, so
+one textbook formula serves all oracles.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _analytic(name, on_arrays, slope):
 
 
 def _erf_series(x):
-    """erf z = 2/√π e^(−z²) Σ 2ⁿ z^(2n+1) / (2n+1)!!, all terms of one sign for real z (DLMF 7.6.2)."""
+    """erf z = 2/√π e^(−z²) Σ 2ⁿ z^(2n+1) / (2n+1)!!, for real z all of one sign (DLMF 7.6.2)."""
     z = np.asarray(x)
     term = z
     total = z

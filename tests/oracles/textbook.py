@@ -1,4 +1,4 @@
-"""What every operation means, written from the textbook over the numbers of `tests.oracles.numbers`.
+"""What every operation means, from the textbook, over the numbers of `tests.oracles.numbers`.
 
 `evaluate` walks a graph and knows nothing of records, emitters or plans: only names of operations,
 their attributes and their axes. It does not try to avoid overflow: arguments in tests are moderate.
@@ -62,7 +62,9 @@ ELEMENTWISE = {
     "abs": absolute,
     "maximum": larger,
     "minimum": smaller,
-    "clip": lambda x, low, high: where(primal(x) < low, low + 0.0 * x, where(primal(x) > high, high + 0.0 * x, x)),
+    "clip": lambda x, low, high: where(
+        primal(x) < low, low + 0.0 * x, where(primal(x) > high, high + 0.0 * x, x)
+    ),
     "gt": lambda a, b: heaviside(primal(a) > primal(b)),
     "ge": lambda a, b: heaviside(primal(a) >= primal(b)),
     "lt": lambda a, b: heaviside(primal(a) < primal(b)),
@@ -75,7 +77,9 @@ ELEMENTWISE = {
     "elu": lambda x, alpha: where(primal(x) > 0, x, alpha * (exp(x) - 1.0)),
     "selu": lambda x: SELU_SCALE * where(primal(x) > 0, x, SELU_ALPHA * (exp(x) - 1.0)),
     "gelu": lambda x: 0.5 * x * (1.0 + erf(x * math.sqrt(0.5))),
-    "gelu_tanh": lambda x: 0.5 * x * (1.0 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))),
+    "gelu_tanh": lambda x: (
+        0.5 * x * (1.0 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    ),
     "silu": lambda x: x * sigma(x),
     "softplus": lambda x: log(1.0 + exp(x)),
     "log_sigmoid": lambda x: log(sigma(x)),
@@ -140,7 +144,10 @@ def softmax(x, axes, over):
 
 
 def contraction(node, a, b):
-    letters = {axis: chr(97 + i) for i, axis in enumerate(dict.fromkeys(node.inputs[0].axes + node.inputs[1].axes))}
+    letters = {
+        axis: chr(97 + i)
+        for i, axis in enumerate(dict.fromkeys(node.inputs[0].axes + node.inputs[1].axes))
+    }
     left, right, out = ("".join(letters[x] for x in e.axes) for e in (*node.inputs, node))
     return bilinear(functools.partial(np.einsum, f"{left},{right}->{out}"), a, b)
 
@@ -191,7 +198,9 @@ def as_dual(x):
 
 
 def joined(pairs, at):
-    return Dual(np.concatenate([x.value for x in pairs], at), np.concatenate([x.tangent for x in pairs], at))
+    return Dual(
+        np.concatenate([x.value for x in pairs], at), np.concatenate([x.tangent for x in pairs], at)
+    )
 
 
 def sliced(node, sizes, x):
@@ -219,7 +228,9 @@ def scattered(node, sizes, x, index):
     moved = ordered(x, source, (*node.inputs[1].axes, *rest))
     one = one_hot(index, sizes[node["axis"]])
     k = np.ndim(index)
-    return linear(lambda v: np.tensordot(np.moveaxis(one, -1, 0), v, axes=(range(1, k + 1), range(k))), moved)
+    return linear(
+        lambda v: np.tensordot(np.moveaxis(one, -1, 0), v, axes=(range(1, k + 1), range(k))), moved
+    )
 
 
 def reshaped(node, sizes, x):
@@ -236,7 +247,9 @@ def reshaped(node, sizes, x):
 
 OTHERS = {
     "sum": lambda n, s, x: total(x, n.inputs[0].axes, n["over"]),
-    "mean": lambda n, s, x: total(x, n.inputs[0].axes, n["over"]) / float(math.prod(s[a] for a in n["over"])),
+    "mean": lambda n, s, x: (
+        total(x, n.inputs[0].axes, n["over"]) / float(math.prod(s[a] for a in n["over"]))
+    ),
     "max": lambda n, s, x: extreme(1, x, n.inputs[0].axes, n["over"]),
     "min": lambda n, s, x: extreme(-1, x, n.inputs[0].axes, n["over"]),
     "argmax": lambda n, s, x: np.argmax(primal(x), axis=n.inputs[0].axes.index(n["over"][0])),
@@ -253,10 +266,14 @@ OTHERS = {
     "slice": sliced,
     "pad": padded,
     "concat": lambda n, s, *xs: concat(n, *xs),
-    "gather": lambda n, s, x, i: linear(lambda v: np.take(v, i, n.inputs[0].axes.index(n["axis"])), x),
+    "gather": lambda n, s, x, i: linear(
+        lambda v: np.take(v, i, n.inputs[0].axes.index(n["axis"])), x
+    ),
     "scatter_add": scattered,
     "uniform": lambda n, s, x, key: drawn(n, s, key),
-    "dropout": lambda n, s, x, key: x * (heaviside(drawn(n, s, key) >= n["rate"]) / (1 - n["rate"])),
+    "dropout": lambda n, s, x, key: (
+        x * (heaviside(drawn(n, s, key) >= n["rate"]) / (1 - n["rate"]))
+    ),
     "cross_entropy": lambda n, s, *xs: cross_entropy(n, s, *xs, **dict(n.attrs)),
 }
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from chainrule.errors import DTypeError, ParameterError, ShapeError
-from chainrule.train.init import INITIALISERS, Initialiser, default_for, draw
+from chainrule.nn import default_for
+from chainrule.train.init import INITIALISERS, Initialiser, draw
 
 FAN_IN, FAN_OUT = 300, 200
 

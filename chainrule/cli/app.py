@@ -1,0 +1,58 @@
+"""The table of commands. Their modules are light: what a command needs, it imports when it runs."""
+
+from __future__ import annotations
+
+import functools
+
+from cyclopts import App, Group, Parameter
+
+from chainrule import __version__
+from chainrule.cli.bench import bench
+from chainrule.cli.check import check
+from chainrule.cli.derive import derive
+from chainrule.cli.doctor import doctor
+from chainrule.cli.evaluate import evaluate
+from chainrule.cli.help import Formatter
+from chainrule.cli.ops import ops
+from chainrule.cli.predict import predict
+from chainrule.cli.show import show
+from chainrule.cli.train import train
+
+ABOUT = """Glass-box backpropagation: the equation shown is the code that runs.
+
+Begin with one of these:
+
+    chainrule train digits
+    chainrule derive examples/cs230/two_sigmoid.net
+"""
+COMMANDS = {
+    "Look inside a network": {"derive": derive, "check": check, "show": show, "ops": ops},
+    "Train one and use it": {"train": train, "predict": predict, "eval": evaluate},
+    "This installation": {"bench": bench, "doctor": doctor},
+}
+"""Every command under its heading, in the order of the help page."""
+
+
+@functools.cache
+def app() -> App:
+    """The command line with all its commands."""
+    top = App(
+        name="chainrule",
+        help=ABOUT,
+        help_format="plaintext",
+        help_formatter=Formatter(),
+        version=__version__,
+        version_flags=["--version"],
+        default_parameter=Parameter(negative=()),
+        group_commands=Group("Other", sort_key=len(COMMANDS)),
+        group_parameters=Group("Options", sort_key=1),
+        group_arguments=Group("Arguments", sort_key=0),
+        result_action="return_value",
+    )
+    for rank, (title, commands) in enumerate(COMMANDS.items()):
+        group = Group(title, sort_key=rank)
+        for place, (name, function) in enumerate(commands.items()):
+            top.command(function, name=name, group=group, sort_key=place)
+    top["--help"].help = "Say what a command does and what it takes."
+    top["--version"].help = "Say which version this is."
+    return top

@@ -1,0 +1,140 @@
+"""`chainrule check`: every derivative of a network compared with an independent one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from chainrule.cli.options import Json, Seed, network_file
+from chainrule.errors import ChainruleError, GraphError, ParameterError
+
+if TYPE_CHECKING:
+    from chainrule.expr import Definition
+
+MODULE = "chainrule_checked_file"  # what the file of the user is called while it runs
+
+
+def check(
+    file: Annotated[Path, Parameter(name="FILE")],
+    /,
+    *,
+    seed: Seed = 0,
+    dtype: Literal["float32", "float64"] = "float64",
+    json: Json = False,
+) -> int:
+    """Check every derivative of a network against an independent one.
+
+    The comparison is a complex step where the functions allow it and differences with an error
+    estimate elsewhere, at random values. Exit code 1 if a derivative is wrong.
+
+    FILE.net is only read. FILE.py is run, as `python FILE.py` would do, and each function in it
+    whose parameters are annotated with axes is checked; no other file is run.
+
+        chainrule check examples/cs230/two_sigmoid.net --dtype float32
+
+    Args:
+        file: The network, FILE.net or FILE.py.
+        dtype: The float type of the derivatives under test.
+    """
+    from chainrule.check.gradient import check_gradients
+    from chainrule.cli.output import note, show, show_json
+    from chainrule.netfile import define
+    from chainrule.plan.derived import derived
+
+    path = network_file(file, ".net", ".py")
+    found = [define(path)] if path.suffix == ".net" else list(_definitions(path))
+    losses = [definition for definition in found if not definition.root.axes]
+    for definition in found:
+        if definition not in losses:
+            axes = ", ".join(definition.root.axes)
+            note(f"{definition.name} is no loss (its result has axes {axes}): not checked")
+    if not losses:
+        what = f"{path.name} defines no network that ends in a loss"
+        raise GraphError(what, hint="End it in a number: return mse(y_hat, y)")
+    reports = [check_gradients(derived(loss), seed=seed, dtype=dtype) for loss in losses]
+    if json:
+        ok = all(report.ok for report in reports)
+        show_json({"ok": ok, "reports": [report.json() for report in reports]})
+    else:
+        show("\n\n".join(str(report) for report in reports))
+    return 0 if all(report.ok for report in reports) else 1
+
+
+def _definitions(path: Path) -> Iterator[Definition]:
+    """The definitions in a Python file, in the order in which they stand.
+
+    Raises:
+        GraphError: there is none.
+        ChainruleError: one of them is wrong.
+    """
+    from chainrule.expr import Definition
+    from chainrule.netfile import define
+
+    module = _run(path)
+    count = 0
+    for value in vars(module).values():
+        if isinstance(value, Definition):
+            count += 1
+            yield value
+        elif _is_definition(value, module):
+            count += 1
+            yield define(value)
+    if not count:
+        hint = 'Annotate every parameter with its axes: def loss(w: "n", X: "m n", y: "m")'
+        raise GraphError(f"{path.name} holds no function annotated with axes", hint=hint)
+
+
+def _run(path: Path) -> ModuleType:
+    """Run the file that the user named, once, and return what it defines."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location(MODULE, path)
+    assert spec is not None  # a path that ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[MODULE] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except ChainruleError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ParameterError(_place(error, path)) from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+        del sys.modules[MODULE]
+    return module
+
+
+def _place(error: BaseException, path: Path) -> str:
+    """``net.py line 3: NameError: …``: the innermost line of the file itself."""
+    line, trace = getattr(error, "lineno", 0), error.__traceback__
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename) == path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f"{path.name} line {line}: {type(error).__name__}: {error}"
+
+
+def _is_definition(value: Any, module: ModuleType) -> bool:
+    """Whether it is a function of this file all of whose inputs are annotated with text."""
+    import inspect
+
+    if not inspect.isfunction(value) or value.__module__ != module.__name__:
+        return False
+    quoted = bool(value.__code__.co_flags & _future_annotations())
+    inputs = [p for p in inspect.signature(value).parameters.values() if p.default is p.empty]
+    return bool(inputs) and all(
+        isinstance(p.annotation, str) and (not quoted or p.annotation[:1] in "'\"") for p in inputs
+    )
+
+
+def _future_annotations() -> int:
+    import __future__
+
+    return __future__.annotations.compiler_flag

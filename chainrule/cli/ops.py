@@ -1,0 +1,84 @@
+"""`chainrule ops`: every operation with its derivative, read off the records."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from chainrule.cli.options import Json
+from chainrule.errors import ParameterError, did_you_mean
+
+LEGEND = "y is the result, L the loss, and g = ∂L/∂y what arrives from the operations after it."
+
+
+def ops(
+    name: Annotated[str | None, Parameter(name="NAME")] = None, /, *, json: Json = False
+) -> None:
+    """List the operations a network can be made of, or show one in full.
+
+    Formula, derivative and source are read off the records that training itself uses.
+
+        chainrule ops sigmoid
+
+    Args:
+        name: One operation, such as sigmoid; all in a table if not given.
+    """
+    from chainrule.cli.output import show, show_json, table
+    from chainrule.ops import OPS
+
+    if name is None and json:
+        show_json([described(op) for op in OPS])
+    elif name is None:
+        head = ["operation", "formula", "derivative", "source"]
+        show(table(head, [_row(described(op)) for op in OPS], fit=True))
+        show(f"\n{LEGEND}\n`chainrule ops NAME` shows one in full.")
+    elif name not in OPS:
+        hint = did_you_mean(name, OPS) or "`chainrule ops` lists them"
+        raise ParameterError(f"no operation is called {name!r}", hint=hint)
+    elif json:
+        show_json(described(name))
+    else:
+        show(_page(described(name)))
+
+
+def described(name: str) -> dict[str, Any]:
+    """What a record says, as plain values; equations in plain characters and as LaTeX."""
+    from chainrule.emit.operations import row
+    from chainrule.emit.plain import plain
+    from chainrule.ops import OPS
+
+    op = OPS[name]
+    shown = row(op)
+    return {
+        "name": op.name,
+        "summary": op.summary,
+        "formula": plain(shown.formula),
+        "derivatives": [plain(line) for line in shown.derivatives],
+        "latex": {"formula": shown.formula, "derivatives": list(shown.derivatives)},
+        "no_gradient": op.no_gradient,
+        "options": {key: None if value is ... else value for key, value in op.attrs.items()},
+        "edges": [{"x": e.x, "value": e.value, "slope": e.slope} for e in op.edges],
+        "source": op.source,
+    }
+
+
+def _row(op: dict[str, Any]) -> list[str]:
+    derivative = " ; ".join(op["derivatives"]) or "none"
+    return [op["name"], op["formula"], derivative, op["source"]]
+
+
+def _page(op: dict[str, Any]) -> str:
+    facts = [("formula", op["formula"])]
+    facts += [("derivative", line) for line in op["derivatives"]]
+    if op["no_gradient"]:
+        facts.append(("no derivative", op["no_gradient"]))
+    for key, value in op["options"].items():
+        facts.append((f"option {key}", "must be given" if value is None else f"default {value}"))
+    for edge in op["edges"]:
+        facts.append((f"at x = {edge['x']:g}", f"y = {edge['value']:g}, slope {edge['slope']:g}"))
+    facts.append(("source", op["source"]))
+    left = max(len(name) for name, _ in facts)
+    lines = [f"{op['name']}: {op['summary']}", ""]
+    lines += [f"{name:<{left}}  {text}" for name, text in facts]
+    return "\n".join(lines + (["", LEGEND] if op["derivatives"] else []))

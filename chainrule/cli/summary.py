@@ -1,0 +1,103 @@
+"""What `chainrule train` says at the end."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainrule.cli.model import measured
+from chainrule.cli.output import table
+from chainrule.io.wording import plural
+
+if TYPE_CHECKING:
+    from chainrule.cli.data import Prepared
+    from chainrule.cli.network import Network
+    from chainrule.train.result import Run
+
+METRICS = {"loss": "loss", "accuracy": "accuracy", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+
+
+def outcome(run: Run, ready: Prepared, net: Network, source: str, place: Path) -> dict[str, Any]:
+    """Everything there is to say about a training, as plain values."""
+    preparation, dataset = ready.preparation, ready.dataset
+    parts = {
+        name: {"rows": len(part.y), **measured(run, preparation, part.X, part.y)}
+        for name, part in ready.parts.items()
+    }
+    seconds = sum(entry.get("seconds", 0.0) for entry in run.history)
+    return {
+        "source": source,
+        "task": preparation.target.task,
+        "target": preparation.target.name,
+        "classes": preparation.classes,
+        "rows": len(dataset),
+        "rows_dropped": dataset.dropped,
+        "rows_skipped": dataset.skipped,
+        "features": len(preparation.features.names),
+        "layers": net.widths,
+        "parameters": sum(int(value.size) for value in run.params.values()),
+        "loss": net.loss,
+        "settings": dict(run.settings),
+        "epochs": len(run.history),
+        "steps": run.steps,
+        "seconds": seconds,
+        "interrupted": run.interrupted,
+        "stopped_early": run.stopped_early,
+        "best_epoch": run.best_epoch,
+        "results": parts,
+        "run_dir": str(place),
+        "history": run.history,
+    }
+
+
+def page(found: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = ["", _data(found), _network(found), _training(found), "", _table(found), ""]
+    place = found["run_dir"]
+    lines += [f"run directory  {place}", f"next           {_next(found)}"]
+    return "\n".join(lines)
+
+
+def _data(found: dict[str, Any]) -> str:
+    kinds = len(found["classes"])
+    what = plural(kinds, "class").replace("classs", "classes") if kinds else found["task"]
+    lost = "".join(
+        f", {found[key]:,} {why}"
+        for key, why in (("rows_dropped", "left out for missing cells"), ("rows_skipped", "skipped"))
+        if found[key]
+    )
+    size = f"{plural(found['rows'], 'row')}{lost}, {plural(found['features'], 'feature')}"
+    return f"data           {found['source']}: {size}, {what} ({found['target']})"
+
+
+def _network(found: dict[str, Any]) -> str:
+    widths = "-".join(map(str, found["layers"]))
+    return f"network        {widths}, {plural(found['parameters'], 'parameter')}, loss {found['loss']}"
+
+
+def _training(found: dict[str, Any]) -> str:
+    settings = found["settings"]
+    rule, _, options = str(settings["optimizer"]).partition(":")
+    rate = options.split(",")[0].replace("lr=", "learning rate ")
+    size = settings["batch_size"]
+    per = "all rows" if size == "all" else plural(size, "row")
+    end = f", stopped early, best epoch {found['best_epoch']}" if found["stopped_early"] else ""
+    done = f"{plural(found['epochs'], 'epoch')} in {found['seconds']:.1f} s{end}"
+    return f"training       {rule}, {rate}, {per} an update, {done}"
+
+
+def _table(found: dict[str, Any]) -> str:
+    parts = found["results"]
+    metrics = [name for name in METRICS if name in next(iter(parts.values()))]
+    head = ["", "rows", *(METRICS[name] for name in metrics)]
+    rows = [
+        [part, f"{values['rows']:,}", *(f"{values[name]:.4f}" for name in metrics)]
+        for part, values in parts.items()
+    ]
+    return table([h.rjust(9) if i > 1 else h for i, h in enumerate(head)], rows, range(1, len(head)))
+
+
+def _next(found: dict[str, Any]) -> str:
+    source = "digits" if found["source"] == "digits" else "FILE"
+    return f"chainrule predict {shlex.quote(found['run_dir'])} {source}"

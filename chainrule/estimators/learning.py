@@ -1,0 +1,120 @@
+"""From checked rows to a trained network, and from its parameters to outputs for new rows."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from chainrule.errors import ChainruleWarning
+from chainrule.estimators.options import Options
+from chainrule.estimators.rows import Weights, mean_one
+from chainrule.estimators.targets import Labels, Numbers
+from chainrule.io.arrays import Floats
+from chainrule.nn import mlp
+from chainrule.run.reference import Reference
+from chainrule.train import Run, train
+from chainrule.train.data import split
+from chainrule.train.metrics import predicted
+from chainrule.train.step import prediction_program
+from chainrule.train.task import Task, task_of
+
+Array = NDArray[Any]
+BATCH_SIZE = 32
+PREDICTORS_KEPT = 32  # networks of different shapes whose programs stay in memory
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Rows with their targets and weights (None: all count the same)."""
+
+    X: Floats
+    y: Array
+    weights: Weights | None = None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def take(self, rows: NDArray[Any]) -> Examples:
+        """Some of the rows: by number, or where a mask says so."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Examples(self.X[rows], self.y[rows], weights)
+
+    def that_count(self) -> Examples:
+        """Those whose weight is not 0: leaving a row out and giving it weight 0 are the same."""
+        if self.weights is None or self.weights.all():
+            return self
+        return self.take(self.weights > 0)
+
+
+def held_out(
+    examples: Examples, share: float, seed: int, labels: Array | None
+) -> tuple[Examples, Examples]:
+    """The rows to train on, and those to validate with: of each label its share.
+
+    Raises:
+        ParameterError: one side would be empty.
+        DataError: a label has a single row.
+    """
+    kept, held = split(len(examples), share, seed, labels)
+    return examples.take(kept), examples.take(held)
+
+
+def learn(
+    options: Options,
+    training: Examples,
+    validation: Examples | None,
+    target: Labels | Numbers,
+) -> Run:
+    """Train a multilayer perceptron on rows as it sees them.
+
+    The default batch size means "at most"; another one that is more than all rows is warned of.
+
+    Raises:
+        DivergenceError: training left the finite numbers.
+    """
+    widths = [training.X.shape[1], *options.hidden, target.outputs]
+    size = options.batch_size
+    if size == BATCH_SIZE:
+        size = min(size, len(training))
+    run = train(
+        mlp(widths, options.activation, dropout=options.dropout),
+        training.X,
+        training.y,
+        loss=target.loss,
+        optimizer=options.rule,
+        batch_size=size,
+        epochs=options.epochs,
+        seed=options.random_state,
+        validation=None if validation is None else (validation.X, validation.y),
+        sample_weight=None if training.weights is None else mean_one(training.weights),
+        schedule=options.schedule,
+        l2=options.l2,
+        early_stopping=options.early_stopping,
+        progress="auto" if options.verbose else "off",
+    )
+    if run.interrupted:
+        what = f"training was interrupted after step {run.steps}: the model is as it was then"
+        warnings.warn(what, ChainruleWarning, stacklevel=4)
+    return run
+
+
+def outputs_of(
+    params: Mapping[str, Array], activation: str, loss: str, X: Floats
+) -> tuple[Array, Array | None]:
+    """What the network puts out for rows (n_rows, n_outputs), and that as probabilities."""
+    weights = [value for name, value in params.items() if name.startswith("W_")]
+    widths = (len(weights[0]), *(weight.shape[1] for weight in weights))
+    task, program = _predictor(widths, activation, loss)
+    return predicted(task, program, params, X.astype(weights[0].dtype, copy=False))
+
+
+@functools.lru_cache(maxsize=PREDICTORS_KEPT)
+def _predictor(widths: tuple[int, ...], activation: str, loss: str) -> tuple[Task, Reference]:
+    """The program that predicts. Kept here, so that estimators hold nothing but plain values."""
+    task = task_of(mlp(widths, activation), loss)
+    return task, Reference(prediction_program(task))

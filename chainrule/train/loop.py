@@ -1,0 +1,293 @@
+"""The training loop: epochs of steps, what is measured after each, and when to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import DivergenceError
+from chainrule.nn import KEY
+from chainrule.run import keyed
+from chainrule.run.bind import Array
+from chainrule.run.reference import Reference
+from chainrule.train import schedules
+from chainrule.train.data import Rows, batches
+from chainrule.train.metrics import evaluated, measured
+from chainrule.train.progress import Progress
+from chainrule.train.result import History, Run
+from chainrule.train.rules import RULES
+from chainrule.train.rundir import RunDirectory
+from chainrule.train.settings import Settings
+from chainrule.train.step import evaluation_program, gradient_program, training_step
+from chainrule.train.task import Task
+
+
+@dataclass(frozen=True)
+class EpochView:
+    """What a callback sees after each epoch; nothing in it can be changed.
+
+    Attributes:
+        epoch, epochs: the number of this one, from 1, and how many are planned.
+        metrics: the entry of the history.
+        params: the parameters now, by name; arrays that cannot be written to.
+    """
+
+    epoch: int
+    epochs: int
+    metrics: Mapping[str, float]
+    params: Mapping[str, Array]
+
+
+Callback = Callable[[EpochView], object]
+"""Is called after each epoch; training stops if it returns True."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a training needs, checked.
+
+    Attributes:
+        rows, numbers: what is trained on, and which rows of the caller's data these are.
+        start: values of parameters and of inputs held fixed, by name.
+    """
+
+    task: Task
+    settings: Settings
+    rows: Rows
+    numbers: NDArray[np.int64]
+    held_out: Rows | None
+    start: Mapping[str, Array]
+    sizes: Mapping[str, int]
+    metrics: tuple[str, ...]
+    preprocessing: str
+    source: Mapping[str, str]
+
+    @property
+    def batch_size(self) -> int:
+        """Rows in each step but the last of an epoch."""
+        size = self.settings.batch_size
+        return len(self.rows) if size == "all" else min(size, len(self.rows))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in each epoch."""
+        return math.ceil(len(self.rows) / self.batch_size)
+
+
+@dataclass(frozen=True)
+class Now:
+    """Where training stands after a whole step: how many there were, and all values."""
+
+    steps: int
+    values: Mapping[str, Array]
+
+
+@dataclass
+class Best:
+    """The epoch with the lowest monitored loss so far, and how many came after it."""
+
+    epoch: int = 0
+    loss: float = math.inf
+    now: Now | None = None
+
+    def improved(self, epoch: int, loss: float, now: Now, min_delta: float) -> None:
+        """Take the epoch if its loss is lower; a loss that is not a number never is."""
+        if self.now is None or loss < self.loss - min_delta:
+            self.epoch, self.now = epoch, now
+            self.loss = math.inf if math.isnan(loss) else loss
+
+
+class Loop:
+    """A training under way. `now` changes once for each step, so stopping anywhere is safe."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.step = training_step(plan.task, plan.settings.optimizer, plan.settings.limits)
+        self.reference = Reference(self.step.program)
+        self.validation = Reference(evaluation_program(plan.task)) if plan.held_out else None
+        state = {slot: np.zeros_like(plan.start[name]) for slot, name in self.step.state.items()}
+        self.now = self.before = Now(0, {**plan.start, **state})
+        self.plateau = schedules.start(plan.settings.schedule)
+        self.history: History = []
+        self.best = Best()
+        self.stopped_early = False
+
+    def run(
+        self, callbacks: Sequence[Callback], progress: Progress, directory: RunDirectory | None
+    ) -> Run:
+        """All epochs, or as many as the user, early stopping and the callbacks allow.
+
+        Raises:
+            DivergenceError: the loss or a weight is no finite number; `error.run` is the run with
+                the last weights whose loss was finite.
+        """
+        settings = self.plan.settings
+        interrupted = False
+        try:
+            with progress as shown:
+                for epoch in range(1, settings.epochs + 1):
+                    entry = self._epoch(epoch, shown)
+                    if directory is not None:
+                        directory.append(entry)
+                    if self._stops(epoch, entry, callbacks):
+                        self.stopped_early = epoch < settings.epochs
+                        break
+        except KeyboardInterrupt:
+            interrupted = True
+        stopping = settings.early_stopping
+        chosen = stopping is not None and stopping.restore_best and not interrupted
+        best = self.best.now if chosen else None
+        result = self.result(best or self.now, interrupted)
+        return replace(result, best_epoch=self.best.epoch) if best else result
+
+    def result(self, now: Now, interrupted: bool = False) -> Run:
+        """The run with the values of `now`."""
+        return Run(
+            task=self.plan.task,
+            values={name: now.values[name] for name in self.plan.start},
+            sizes=self.plan.sizes,
+            history=self.history,
+            settings=self.plan.settings.as_text(),
+            steps=now.steps,
+            interrupted=interrupted,
+            stopped_early=self.stopped_early,
+            preprocessing=self.plan.preprocessing,
+            source=self.plan.source,
+        )
+
+    def _epoch(self, epoch: int, shown: Progress) -> dict[str, float]:
+        """One pass over the rows and what is measured after it: the new entry of the history.
+
+        Loss and metrics of the training rows are those of the steps, taken while the weights moved;
+        validation is measured at the end.
+        """
+        began, plan, task = time.perf_counter(), self.plan, self.plan.task
+        losses, penalties, lr = 0.0, 0.0, 0.0
+        seen: list[NDArray[np.int64]] = []
+        scores: list[Array] = []
+        for rows in batches(len(plan.rows), plan.batch_size, plan.settings.seed, epoch - 1):
+            lr = self._learning_rate(epoch)
+            loss, outputs = self._take_step(epoch, rows, lr)
+            share = len(rows) / len(plan.rows)
+            losses += loss * (share if task.reduction == "mean" else 1.0)
+            if self.step.penalty:
+                penalties += share * float(outputs[self.step.penalty])
+            if self.step.prediction:
+                scores.append(outputs[self.step.prediction])
+                seen.append(rows)
+            shown.step(loss)
+        self._refuse_lost_weights(epoch)
+        entry: dict[str, float] = {"epoch": epoch, "loss": losses}
+        if self.step.penalty:
+            entry["penalty"] = penalties
+        if scores and plan.metrics:
+            y = plan.rows.y[np.concatenate(seen)]
+            entry |= measured(task, plan.metrics, y, np.concatenate(scores))
+        if plan.held_out is not None and self.validation is not None:
+            values = self.now.values
+            found = evaluated(task, self.validation, values, plan.held_out, plan.metrics)
+            entry |= {f"val_{name}": value for name, value in found.items()}
+        self.history.append({**entry, "lr": lr, "seconds": time.perf_counter() - began})
+        shown.epoch(epoch, {name: value for name, value in entry.items() if name != "epoch"})
+        return self.history[-1]
+
+    def _learning_rate(self, epoch: int) -> float:
+        settings = self.plan.settings
+        total = settings.epochs * self.plan.steps_per_epoch
+        at = (self.now.steps, epoch - 1, total, self.plateau)
+        return settings.optimizer.lr * schedules.factor(settings.schedule, *at)
+
+    def _take_step(
+        self, epoch: int, rows: NDArray[np.int64], lr: float
+    ) -> tuple[float, Mapping[str, Array]]:
+        """One update; afterwards `now` is the new state, and `before` the one that it came from."""
+        number = self.now.steps + 1
+        loss, outputs = self.reference.run(self._inputs(rows, number, lr))
+        value = float(loss)
+        if not math.isfinite(value):
+            raise self._diverged(f"loss became {value} at step {number}", epoch, rows, lr)
+        new = {name: outputs.get(name, old) for name, old in self.now.values.items()}
+        self.before, self.now = self.now, Now(number, new)
+        return value, outputs
+
+    def _inputs(self, rows: NDArray[np.int64], number: int, lr: float) -> dict[str, Any]:
+        plan = self.plan
+        batch = plan.rows if len(rows) == len(plan.rows) else plan.rows.take(rows)
+        inputs: dict[str, Any] = {**self.now.values, **batch.inputs(plan.task)}
+        inputs |= {self.step.t: float(number), self.step.eta: lr}
+        if plan.task.uses_key:
+            high, low = keyed.words(plan.settings.seed, "dropout", number, 2)
+            inputs[KEY] = int(high) << 32 | int(low)
+        return inputs
+
+    def _stops(self, epoch: int, entry: Mapping[str, float], callbacks: Sequence[Callback]) -> bool:
+        """Whether training ends after this epoch; every callback is asked."""
+        monitored = entry.get("val_loss", entry["loss"])
+        settings, stopping = self.plan.settings, self.plan.settings.early_stopping
+        self.plateau = schedules.update(settings.schedule, self.plateau, monitored)
+        stops = False
+        if stopping is not None:
+            self.best.improved(epoch, monitored, self.now, stopping.min_delta)
+            stops = epoch - self.best.epoch >= stopping.patience
+        for callback in callbacks:
+            stops |= callback(self._view(epoch, entry)) is True
+        return stops
+
+    def _view(self, epoch: int, entry: Mapping[str, float]) -> EpochView:
+        params = {name: self.now.values[name].view() for name in self.plan.task.definition.params}
+        for array in params.values():
+            array.flags.writeable = False
+        frozen = MappingProxyType(dict(entry))
+        return EpochView(epoch, self.plan.settings.epochs, frozen, MappingProxyType(params))
+
+    def _refuse_lost_weights(self, epoch: int) -> None:
+        """A loss can stay finite when weights do not: a saturated unit hides an infinite one."""
+        lost = [name for name, v in self.now.values.items() if not np.isfinite(v).all()]
+        if lost:
+            what = f"{lost[0]} is no longer finite after step {self.now.steps}"
+            rows = np.arange(len(self.plan.rows))
+            raise self._diverged(what, epoch, rows, self._learning_rate(epoch))
+
+    def _diverged(
+        self, what: str, epoch: int, rows: NDArray[np.int64], lr: float
+    ) -> DivergenceError:
+        """The error that stops training, with the last finite weights in its attribute `run`."""
+        good = next(
+            (n for n in (self.before, self.best.now) if n is not None and _finite(n)),
+            Now(0, self.plan.start),
+        )
+        norm = self._gradient_norm(good, rows)
+        first = ", ".join(str(number) for number in self.plan.numbers[rows[:3]])
+        batch = first + (", …" if len(rows) > 3 else "")
+        rule = RULES[self.plan.settings.optimizer.name]
+        safe = rule.options["lr"]
+        first_try = f"; a safe first try is {safe.default:g}" if safe is not None else ""
+        error = DivergenceError(
+            f"{what} (epoch {epoch}, rows {batch}). Gradient norm of these rows after step "
+            f"{good.steps}: {norm:.3g}",
+            hint=f"Lower lr (now {lr:g}{first_try}) or set clip_norm. "
+            f"The weights of step {good.steps} are kept in error.run",
+        )
+        vars(error)["run"] = self.result(good)
+        return error
+
+    def _gradient_norm(self, now: Now, rows: NDArray[np.int64]) -> float:
+        inputs = {**self._inputs(rows, now.steps + 1, 0.0), **now.values}
+        return float(Reference(gradient_program(self.plan.task)).run(inputs)[1]["norm"])
+
+
+def run_of(error: DivergenceError) -> Run:
+    """The run that ended in this error, with the last weights that had a finite loss."""
+    run: Run = vars(error)["run"]
+    return run
+
+
+def _finite(now: Now) -> bool:
+    return all(np.isfinite(value).all() for value in now.values.values())

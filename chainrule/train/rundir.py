@@ -1,0 +1,279 @@
+"""A run on disk: what was asked for (run.toml), how it went (metrics.jsonl), and the model.
+
+The model is a safetensors file that stands by itself: its metadata hold the network as .net text
+and how its inputs are prepared. run.toml is written last and holds the model's checksum, so a
+directory with a run.toml is complete.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import math
+import os
+import platform
+import tomllib
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+
+from chainrule.errors import (
+    ChainruleError,
+    CheckpointError,
+    CheckpointWarning,
+    CorruptFileError,
+    VersionError,
+)
+from chainrule.netfile import parse_net, write_net
+from chainrule.run.bind import Array, bind
+from chainrule.train import toml
+from chainrule.train.files import refuse_unsafe, write_whole
+from chainrule.train.parameters import axis_sizes
+from chainrule.train.result import Run
+from chainrule.train.task import Task, task_of
+
+FORMAT: Final = "chainrule-run"
+FORMAT_VERSION: Final = 1
+SETTINGS, METRICS, MODEL = "run.toml", "metrics.jsonl", "model.safetensors"
+FLOATS: Final = (np.float32, np.float64)
+
+
+@dataclass
+class RunDirectory:
+    """A directory that one training writes to."""
+
+    path: Path
+    failed: bool = False
+
+    @classmethod
+    def create(cls, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Self:
+        """Make the directory, and be sure that it can be written to.
+
+        Args:
+            overwrite: remove the run that is there; nothing else in the directory is touched.
+
+        Raises:
+            CheckpointError: there is a run already, or the directory cannot be written to.
+        """
+        path = Path(directory)
+        files = [path / name for name in (SETTINGS, METRICS, MODEL)]
+        there = [file.name for file in files if file.exists()]
+        if there and not overwrite:
+            hint = "Choose another directory, or say overwrite=True"
+            raise CheckpointError(f"{str(path)!r} holds a run ({', '.join(there)})", hint=hint)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            for file in files:
+                file.unlink(missing_ok=True)
+            write_whole(path / METRICS, b"")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            what = f"cannot write to {str(path)!r}: {reason}. Nothing was trained"
+            raise CheckpointError(what) from error
+        return cls(path)
+
+    def append(self, entry: Mapping[str, float]) -> None:
+        """Add the metrics of one epoch; a failure is a warning, because training matters more."""
+        if self.failed:
+            return
+        try:
+            with (self.path / METRICS).open("a", encoding="utf-8") as file:
+                file.write(_json_line(entry))
+        except OSError as error:
+            self.failed = True
+            reason = error.strerror or str(error)
+            what = f"could not save the metrics of epoch {entry['epoch']}: {reason}"
+            warnings.warn(what, CheckpointWarning, stacklevel=2)
+
+    def finish(self, run: Run) -> None:
+        """Write everything there is to know about the run.
+
+        Raises:
+            CheckpointError: a file cannot be written.
+        """
+        model = model_bytes(run)
+        lines = "".join(_json_line(entry) for entry in run.history)
+        try:
+            write_whole(self.path / METRICS, lines.encode())
+            write_whole(self.path / MODEL, model)
+            write_whole(self.path / SETTINGS, toml.dumps(_about(run, model)).encode())
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise CheckpointError(f"cannot write to {str(self.path)!r}: {reason}") from error
+
+
+def _json_line(entry: Mapping[str, float]) -> str:
+    """JSON has no infinities: they are null."""
+    finite = {key: value if math.isfinite(value) else None for key, value in entry.items()}
+    return json.dumps(finite) + "\n"
+
+
+def _about(run: Run, model: bytes) -> dict[str, Any]:
+    last = run.history[-1] if run.history else {}
+    result = {"epochs": len(run.history), "steps": run.steps, "interrupted": run.interrupted}
+    result |= {"stopped_early": run.stopped_early}
+    result |= {"best_epoch": run.best_epoch} if run.best_epoch is not None else {}
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "chainrule": _version(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "settings": dict(run.settings),
+        "sizes": dict(run.sizes),
+        "data": dict(run.source),
+        "result": result | {f"last_{k}": v for k, v in last.items() if k != "epoch"},
+        "model": {"file": MODEL, "sha256": hashlib.sha256(model).hexdigest()},
+    }
+
+
+def _version() -> str:
+    try:
+        return metadata.version("chainrule")
+    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
+        return "unknown"
+
+
+def model_bytes(run: Run) -> bytes:
+    """The model as a safetensors file: all values, and in the metadata what they mean."""
+    from safetensors.numpy import save
+
+    tensors = {name: np.ascontiguousarray(value) for name, value in run.values.items()}
+    return save(
+        {name: tensors[name].reshape(run.values[name].shape) for name in tensors},
+        metadata={
+            "format": FORMAT,
+            "format_version": str(FORMAT_VERSION),
+            "definition": write_net(run.definition),
+            "kind": run.task.kind,
+            "preprocessing": run.preprocessing,
+        },
+    )
+
+
+def load_run(directory: str | os.PathLike[str]) -> Run:
+    """The run that a training, or `Run.save`, wrote.
+
+    Raises:
+        CheckpointError: there is no run.
+        CorruptFileError: a file is damaged; the message says which.
+        VersionError: a newer version of chainrule wrote it.
+        UnsafeFileError: the model is of a format that can run code.
+    """
+    path = Path(directory)
+    if path.is_file():
+        refuse_unsafe(_read(path), path.name)
+        raise CheckpointError(f"{path.name!r} is a file", hint="Name the directory of a run")
+    about = _settings(path)
+    data = _read(path / MODEL)
+    refuse_unsafe(data, MODEL)
+    expected = str(_table(about, "model").get("sha256", ""))
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != expected:
+        what = f"{MODEL} is damaged: checksum {expected[:8]}… ≠ {actual[:8]}…"
+        raise CorruptFileError(what, where=str(path))
+    task, values, preprocessing = model_of(data)
+    result = _table(about, "result")
+    return Run(
+        task=task,
+        values=values,
+        sizes=_sizes(task, values),
+        history=_history(path / METRICS),
+        settings=_table(about, "settings"),
+        steps=int(result.get("steps", 0)),
+        interrupted=bool(result.get("interrupted", False)),
+        stopped_early=bool(result.get("stopped_early", False)),
+        best_epoch=result.get("best_epoch"),
+        preprocessing=preprocessing,
+        source=_table(about, "data"),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        what = f"no run in {str(path.parent)!r}: {path.name} is not there"
+        raise CheckpointError(what) from None
+    except OSError as error:
+        raise CheckpointError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    data = _read(path / SETTINGS)
+    try:
+        about = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        what = f"{SETTINGS} is damaged: {error}"
+        raise CorruptFileError(what, where=str(path)) from None
+    _check_format(about.get("format"), about.get("format_version"), f"{path.name}/{SETTINGS}")
+    return about
+
+
+def _check_format(name: object, version: object, where: str) -> None:
+    if name != FORMAT or not str(version).isdigit():
+        raise CorruptFileError(f"not a run of chainrule (format {name!r})", where=where)
+    if int(str(version)) > FORMAT_VERSION:
+        what = f"written by a newer chainrule (format {version}), this one reads format ≤ "
+        raise VersionError(f"{what}{FORMAT_VERSION}", where=where, hint="Update chainrule")
+
+
+def _table(about: Mapping[str, Any], name: str) -> dict[str, Any]:
+    table = about.get(name, {})
+    if not isinstance(table, dict):
+        raise CorruptFileError(f"{name} is no table", where=SETTINGS)
+    return table
+
+
+def model_of(data: bytes) -> tuple[Task, dict[str, Array], str]:
+    """The task, all values, and the text on preprocessing, of a model file.
+
+    Raises:
+        CorruptFileError: the header, a tensor or the definition is not what it must be.
+        VersionError: a newer version wrote it.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise CorruptFileError(f"{MODEL} is damaged: {error}") from None
+    about = header.get("__metadata__", {})
+    _check_format(about.get("format"), about.get("format_version"), MODEL)
+    try:
+        task = task_of(parse_net(about["definition"]), None)
+        held = (*(task.definition.input[name] for name in task.definition.params), *task.held)
+        values = bind(held, tensors, where=MODEL)
+    except (ChainruleError, KeyError) as error:
+        raise CorruptFileError(f"{MODEL} does not fit its definition: {error}") from error
+    odd = [n for n in task.definition.params if values[n].dtype not in FLOATS]
+    if odd or about.get("kind") not in ("classes", "binary", "numbers"):
+        what = f"{odd[0]} has dtype {values[odd[0]].dtype}" if odd else "its kind is not known"
+        raise CorruptFileError(f"{MODEL}: {what}")
+    return replace(task, kind=about["kind"]), values, str(about.get("preprocessing", ""))
+
+
+def _sizes(task: Task, values: Mapping[str, Array]) -> dict[str, int]:
+    definition = task.definition
+    sizes = axis_sizes(task, {}, [])
+    for name, value in values.items():
+        sizes |= dict(zip(definition.input[name].axes, value.shape, strict=True))
+    return sizes
+
+
+def _history(path: Path) -> list[dict[str, float]]:
+    lines = _read(path).splitlines()
+    try:
+        entries = [json.loads(line) for line in lines]
+        return [{k: math.nan if v is None else v for k, v in e.items()} for e in entries]
+    except (ValueError, AttributeError) as error:
+        raise CorruptFileError(f"{path.name} is damaged: {error}") from None
