@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chainrule.expr import EXAMPLES, Definition, Expr
-from chainrule.netfile import define
+from chainrule.netfile import Definable, define
 from chainrule.plan.derived import Derived, derived
 from chainrule.plan.derived import per_example as _per_example
 
@@ -142,7 +142,7 @@ class Derivation:
         return f"<Derivation of {self.definition.name} with respect to {', '.join(self.wrt)}>"
 
 
-def derive(source: object, wrt: Iterable[str] | None = None) -> Derivation:
+def derive(source: Definable, wrt: Iterable[str] | None = None) -> Derivation:
     """Work out every derivative of a network.
 
     Args:
@@ -184,7 +184,7 @@ class PerExample:
 
 
 def per_example(
-    source: object, wrt: Iterable[str] | None = None, examples: str = EXAMPLES
+    source: Definable, wrt: Iterable[str] | None = None, examples: str = EXAMPLES
 ) -> PerExample:
     """The derivatives of each example's own loss, kept apart instead of summed.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 
 class ChainruleError(Exception):
@@ -108,9 +109,14 @@ class GradientMismatch(ChainruleError, AssertionError):
 
 
 class DivergenceError(ChainruleError, FloatingPointError):
-    """Training left the finite numbers."""
+    """Training left the finite numbers.
+
+    Attributes:
+        run: the training after the last step with finite weights; None if there is none.
+    """
 
     exit_code = 4
+    run: Any = None
 
 
 class CheckpointError(ChainruleError, OSError):
@@ -153,6 +159,10 @@ class NotFittedError(ChainruleError, ValueError, AttributeError):
 
 class ChainruleWarning(UserWarning):
     """Base of every warning that chainrule gives."""
+
+
+class BatchSizeWarning(ChainruleWarning):
+    """A batch was to have more rows than there are, so it has all of them."""
 
 
 class PrecisionWarning(ChainruleWarning):

@@ -90,6 +90,21 @@ class Run:
             per_point = tied.any(axis=others)
             self.tied = self.tied | per_point
 
+    def added(self, parts: Array, terms: int) -> Array:
+        """The sum of `parts` (parts, …), which themselves are sums, of so many `terms` in all.
+
+        Each addition rounds its partial sum, in the worst order one term after the other: the
+        errors of n additions make up eps √(Σ S²) over the partial sums S (Higham & Mary 2019).
+        """
+        if self.noise is None:
+            return np.asarray(parts.sum(axis=0))
+        partial = np.cumsum(parts, axis=0)
+        each = terms / len(parts)
+        size = np.sqrt(each * np.sum(partial.real**2, axis=0))
+        if partial.dtype.kind == "c":
+            size = size + 1j * np.sqrt(each * np.sum(partial.imag**2, axis=0))
+        return np.asarray(partial[-1] + self.eps * self.noise.uniform(-1, 1, size.shape) * size)
+
     def rounded(self, x: Named) -> Named:
         """`x` with simulated rounding errors, other ones at every point.
 

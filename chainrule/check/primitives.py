@@ -18,6 +18,7 @@ from chainrule.errors import GraphError
 from chainrule.expr import Axes, Expr
 from chainrule.run.keyed import uniform_like
 
+BLOCKS = 16  # of a sum: so many of its partial sums are looked at where rounding is simulated
 Primitive = Callable[..., Named]
 
 
@@ -51,7 +52,8 @@ def _log1p(z: Array) -> Array:
 def _erf(x: Array) -> Array:
     if x.dtype.kind == "c":
         raise GraphError("erf has no complex form here")
-    return np.array([math.erf(v) for v in x.ravel()], np.float64).reshape(x.shape)
+    values = map(math.erf, x.ravel().tolist())
+    return np.fromiter(values, np.float64, x.size).reshape(x.shape)
 
 
 def _comparison(compare: Callable[[Array, Array], Array]) -> Primitive:
@@ -105,9 +107,26 @@ def _places(x: Named, axes: Axes) -> tuple[int, ...]:
 
 
 def _sum(run: Run, node: Expr, x: Named) -> Named:
+    kept = tuple(a for a in x.axes if a not in node["over"])
     terms = run.rounded(Named(_number(x.array), x.axes))
-    total = terms.array.sum(axis=_places(terms, node["over"]))
-    return run.rounded(Named(total, tuple(a for a in terms.axes if a not in node["over"])))
+    if run.noise is None:
+        total = terms.array.sum(axis=_places(terms, node["over"]))
+        return Named(total, tuple(a for a in terms.axes if a not in node["over"]))
+    kept = (POINTS, *(a for a in kept if a != POINTS))
+    array = terms.at((*node["over"], *kept))
+    flat = array.reshape(-1, *array.shape[len(node["over"]) :])
+    parts = _blocks(flat, 0).sum(axis=1)
+    return Named(run.added(parts, len(flat)), kept)
+
+
+def _blocks(array: Array, axis: int) -> Array:
+    """The entries along `axis` in `BLOCKS` blocks, as the first axis; zeros fill the last."""
+    moved = np.moveaxis(array, axis, 0)
+    length = max(1, -(-len(moved) // BLOCKS))
+    count = max(1, -(-len(moved) // length))
+    padded = np.zeros((count * length, *moved.shape[1:]), moved.dtype)
+    padded[: len(moved)] = moved
+    return padded.reshape(count, length, *moved.shape[1:])
 
 
 def _position(run: Run, node: Expr, x: Named, sign: int) -> Named:
@@ -133,23 +152,24 @@ def _extreme(sign: int) -> Primitive:
     return apply
 
 
-def product(a: Named, b: Named, over: Axes) -> Named:
+def product(run: Run, a: Named, b: Named, over: Axes) -> Named:
     """Contraction as one product of matrices; axes that both have and keep are aligned."""
     shared = tuple(x for x in a.axes if x in b.axes and x not in over)
     left = tuple(x for x in a.axes if x not in b.axes)
     right = tuple(x for x in b.axes if x not in a.axes)
     first = a.at((*shared, *left, *over))
     second = b.at((*shared, *over, *right))
-    common, rows, columns = (
-        first.shape[: len(shared)],
-        first.shape[len(shared) : len(shared) + len(left)],
-        (second.shape[second.ndim - len(right) :]),
-    )
+    common = first.shape[: len(shared)]
+    rows = first.shape[len(shared) : len(shared) + len(left)]
+    columns = second.shape[second.ndim - len(right) :]
     inner = math.prod(first.shape[len(shared) + len(left) :])
-    result = _matmul(
-        _number(first).reshape((*common, math.prod(rows), inner)),
-        _number(second).reshape((*common, inner, math.prod(columns))),
-    )
+    matrix = _number(first).reshape((*common, math.prod(rows), inner))
+    other = _number(second).reshape((*common, inner, math.prod(columns)))
+    if run.noise is None:
+        result = _matmul(matrix, other)
+    else:
+        blocks = np.moveaxis(_blocks(matrix, -1), 1, -1), np.moveaxis(_blocks(other, -2), 1, -2)
+        result = run.added(_matmul(*blocks), inner)
     return Named(result.reshape((*common, *rows, *columns)), (*shared, *left, *right))
 
 
@@ -170,7 +190,7 @@ def _matmul(a: Array, b: Array) -> Array:
 
 
 def _contract(run: Run, node: Expr, a: Named, b: Named) -> Named:
-    return run.rounded(product(run.rounded(a), run.rounded(b), node["over"]))
+    return product(run, run.rounded(a), run.rounded(b), node["over"])
 
 
 def _length(run: Run, node: Expr, axis: str) -> int:
@@ -183,12 +203,13 @@ def _hot(index: Named, axis: str, size: int) -> Named:
 
 def _gather(run: Run, node: Expr, x: Named, index: Named) -> Named:
     axis = node["axis"]
-    return product(x, _hot(index, axis, x.array.shape[x.axes.index(axis)]), (axis,))
+    return product(run, x, _hot(index, axis, x.array.shape[x.axes.index(axis)]), (axis,))
 
 
 def _scatter(run: Run, node: Expr, x: Named, index: Named) -> Named:
     hot = _hot(index, node["axis"], _length(run, node, node["axis"]))
-    return run.rounded(product(hot, run.rounded(x), tuple(a for a in index.axes if a != POINTS)))
+    over = tuple(a for a in index.axes if a != POINTS)
+    return product(run, hot, run.rounded(x), over)
 
 
 def _expand(run: Run, node: Expr, x: Named) -> Named:

@@ -158,7 +158,7 @@ class Report:
         }
 
     def __str__(self) -> str:
-        head = ("", "compared with", "entries", "largest error", "tolerance", "kinks", "")
+        head = ("", "compared with", "entries", "error", "tolerance", "kinks", "")
         rows = [head, *(_row(entry) for entry in self.entries)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         table = [
@@ -184,10 +184,11 @@ def _row(entry: Entry) -> tuple[str, ...]:
     counted = (
         str(entry.total) if entry.checked == entry.total else f"{entry.checked} of {entry.total}"
     )
+    error = f"{entry.worst.error:.1e}" if entry.worst else ""
     tolerance = f"{entry.worst.tolerance:.1e}" if entry.worst else ""
     kinks = str(entry.kinks) if entry.kinks else ""
     verdict = f"WRONG in {entry.wrong}" if entry.wrong else "ok"
-    return entry.parameter, entry.method, counted, f"{entry.error:.1e}", tolerance, kinks, verdict
+    return entry.parameter, entry.method, counted, error, tolerance, kinks, verdict
 
 
 def _shown(number: float) -> str:

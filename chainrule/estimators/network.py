@@ -90,7 +90,7 @@ class Network(Estimator, ABC, Generic[Coding]):
             DataError, ShapeError, DTypeError: what is wrong with X or y, and where.
             DivergenceError: training left the finite numbers.
         """
-        options = read(self.get_params())
+        options = read(vars(self))
         names = frame_columns(X)
         rows = features(X, estimator=self._name)
         y = self._checked(y)

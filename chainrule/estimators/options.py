@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import math
 import operator
 import secrets
@@ -20,6 +21,11 @@ LARGEST_SEED = 2**64 - 1
 # With Adam's own 0.001, 20 epochs on a few hundred rows end long before the loss does.
 LEARNING_RATE = 0.01
 DRAWN_BITS = 32  # seeds that nobody chose: enough to tell runs apart, short enough to type
+
+# Their options are read-only views, which cannot be copied: scikit-learn copies parameters when it
+# clones an estimator and sends them to other processes. The text form says all of a choice.
+copyreg.pickle(Optimizer, lambda choice: (Optimizer.of, (str(choice),)))
+copyreg.pickle(Schedule, lambda choice: (Schedule.of, (str(choice),)))
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,8 @@ class Options:
         return Optimizer(self.optimizer.name, **changed)
 
 
-def read(params: Mapping[str, Any]) -> Options:
-    """The parameters, checked; others, of classes derived by users, are theirs to check.
+def read(attributes: Mapping[str, Any]) -> Options:
+    """The parameters among the attributes of an estimator, checked.
 
     Raises:
         ParameterError: naming every parameter that is wrong.
@@ -64,9 +70,9 @@ def read(params: Mapping[str, Any]) -> Options:
     """
     values: dict[str, Any] = {}
     problems = []
-    for name in (name for name in READERS if name in params):
+    for name in (name for name in READERS if name in attributes):
         try:
-            values[name] = READERS[name](name, params[name])
+            values[name] = READERS[name](name, attributes[name])
         except ParameterError as error:
             problems.append(str(error))
     if problems:

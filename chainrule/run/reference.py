@@ -67,20 +67,19 @@ class Reference:
         dtype = next((arrays[x.name].dtype for x in self.program.inputs if x.kind == "float"), None)
         keys = [key for key, _ in self.program.outputs[1:]]
         exprs = self._outputs
-        values = [
-            _settled(v, x.kind, dtype) for v, x in zip((first, *rest.values()), exprs, strict=True)
-        ]
+        taken = {id(array) for array in arrays.values()}
+        values = []
+        for value, expr in zip((first, *rest.values()), exprs, strict=True):
+            values.append(_settled(value, None if expr.kind == "int" else dtype, taken))
+            taken.add(id(values[-1]))
         return values[0], dict(zip(keys, values[1:], strict=True))
 
 
-def _settled(value: Any, kind: str, dtype: np.dtype[Any] | None) -> Array:
-    """An array of its own: inputs, and arrays that repeat a number, are copied first."""
-    array = np.asarray(value, dtype if kind != "int" else None)
-    return (
-        array
-        if array.flags.owndata and array.flags.writeable and array is not value
-        else array.copy()
-    )
+def _settled(value: Any, dtype: np.dtype[Any] | None, taken: set[int]) -> Array:
+    """An array of its own: inputs, views and what was handed out before are copied."""
+    array = np.asarray(value, dtype)
+    own = array.flags.owndata and array.flags.writeable and id(array) not in taken
+    return array if own else array.copy()
 
 
 def _load(text: str, name: str) -> Callable[..., Any]:

@@ -16,14 +16,13 @@ from chainrule.train.result import Run
 from chainrule.train.rundir import load_run
 from chainrule.train.schedules import Schedule
 from chainrule.train.settings import EarlyStopping
-from chainrule.train.training import BatchSizeWarning, train
+from chainrule.train.training import train
 
 __all__ = [
     "SGD",
     "Adagrad",
     "Adam",
     "AdamW",
-    "BatchSizeWarning",
     "EarlyStopping",
     "EpochView",
     "Initialiser",

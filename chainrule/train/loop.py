@@ -275,18 +275,12 @@ class Loop:
             hint=f"Lower lr (now {lr:g}{first_try}) or set clip_norm. "
             f"The weights of step {good.steps} are kept in error.run",
         )
-        vars(error)["run"] = self.result(good)
+        error.run = self.result(good)
         return error
 
     def _gradient_norm(self, now: Now, rows: NDArray[np.int64]) -> float:
         inputs = {**self._inputs(rows, now.steps + 1, 0.0), **now.values}
         return float(Reference(gradient_program(self.plan.task)).run(inputs)[1]["norm"])
-
-
-def run_of(error: DivergenceError) -> Run:
-    """The run that ended in this error, with the last weights that had a finite loss."""
-    run: Run = vars(error)["run"]
-    return run
 
 
 def _finite(now: Now) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import importlib.metadata
 import json
 import math
 import os
@@ -17,7 +18,6 @@ import tomllib
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -40,6 +40,7 @@ from chainrule.train.task import Task, task_of
 
 FORMAT: Final = "chainrule-run"
 FORMAT_VERSION: Final = 1
+ABOUT: Final = "chainrule"
 SETTINGS, METRICS, MODEL = "run.toml", "metrics.jsonl", "model.safetensors"
 FLOATS: Final = (np.float32, np.float64)
 
@@ -136,8 +137,8 @@ def _about(run: Run, model: bytes) -> dict[str, Any]:
 
 def _version() -> str:
     try:
-        return metadata.version("chainrule")
-    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
+        return importlib.metadata.version("chainrule")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout that was never installed
         return "unknown"
 
 
@@ -145,17 +146,16 @@ def model_bytes(run: Run) -> bytes:
     """The model as a safetensors file: all values, and in the metadata what they mean."""
     from safetensors.numpy import save
 
-    tensors = {name: np.ascontiguousarray(value) for name, value in run.values.items()}
-    return save(
-        {name: tensors[name].reshape(run.values[name].shape) for name in tensors},
-        metadata={
-            "format": FORMAT,
-            "format_version": str(FORMAT_VERSION),
-            "definition": write_net(run.definition),
-            "kind": run.task.kind,
-            "preprocessing": run.preprocessing,
-        },
-    )
+    about = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "definition": write_net(run.definition),
+        "kind": run.task.kind,
+        "preprocessing": run.preprocessing,
+    }
+    # one entry: the library writes several in an order that changes from call to call
+    metadata = {ABOUT: json.dumps(about, ensure_ascii=False)}
+    return save({name: np.require(v, None, "C") for name, v in run.values.items()}, metadata)
 
 
 def load_run(directory: str | os.PathLike[str]) -> Run:
@@ -245,9 +245,9 @@ def model_of(data: bytes) -> tuple[Task, dict[str, Array], str]:
     try:
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        about = json.loads(header["__metadata__"][ABOUT])
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CorruptFileError(f"{MODEL} is damaged: {error}") from None
-    about = header.get("__metadata__", {})
     _check_format(about.get("format"), about.get("format_version"), MODEL)
     try:
         task = task_of(parse_net(about["definition"]), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from chainrule.train.schedules import Schedule
 from chainrule.train.step import Limits
 
 BatchSize = int | Literal["all"]
+DEFAULT_BATCH: Final = 32
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def stopping_of(given: int | EarlyStopping | None, restore_best: bool) -> EarlyS
 def settings(
     optimizer: str | Optimizer,
     schedule: str | Schedule | None,
-    batch_size: BatchSize,
+    batch_size: BatchSize | None,
     epochs: int,
     seed: int,
     early_stopping: EarlyStopping | None,
@@ -82,6 +83,7 @@ def settings(
     Raises:
         ParameterError: naming every one that is not.
     """
+    batch_size = DEFAULT_BATCH if batch_size is None else batch_size
     problems: list[str] = []
     rule = _choice(Optimizer, optimizer, problems)
     plan = _choice(Schedule, schedule if schedule is not None else "constant", problems)

@@ -77,6 +77,7 @@ def test_a_thousandth_too_much_is_found_in_float32(name: str) -> None:
     assert "found" in results.values()
 
 
+@pytest.mark.seed("003-22")
 @pytest.mark.parametrize("name", WITH_DERIVATIVE)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_right_derivative_agrees_in_every_layout(name: str, dtype: str) -> None:

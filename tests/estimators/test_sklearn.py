@@ -32,10 +32,11 @@ ROOT = Path(__file__).parents[2]
 CHECKED = [
     cr.Classifier(),
     cr.Classifier(batch_size="all", learning_rate=0.03, activation="tanh"),
-    cr.Classifier(hidden=(), batch_size="all", learning_rate=0.1, preprocess=None),
+    cr.Classifier(hidden=(), batch_size="all", learning_rate=0.5, epochs=60, preprocess=None),
     cr.Regressor(),
     cr.Regressor(batch_size="all", learning_rate=0.03, activation="tanh"),
-    cr.Regressor(hidden=(), batch_size="all", learning_rate=0.1),
+    # Adam would magnify rounding: on centred data the gradient of the one bias is 0
+    cr.Regressor(hidden=(), batch_size="all", optimizer="sgd", learning_rate=0.05),
 ]
 
 
@@ -44,7 +45,6 @@ def iris():
     return load_iris(return_X_y=True)
 
 
-@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("estimator", CHECKED, ids=repr)
 def test_every_check_of_scikit_learn_passes(estimator):
     with warnings.catch_warnings():
@@ -98,13 +98,14 @@ def test_a_clone_has_the_parameters_and_nothing_that_was_learned(iris):
 
 
 def test_in_a_pipeline_and_cross_validation(iris):
-    model = make_pipeline(MinMaxScaler(), cr.Classifier(preprocess=None, random_state=0))
+    model = make_pipeline(MinMaxScaler(), cr.Classifier(preprocess=None, epochs=60))
+    model.set_params(classifier__random_state=0)
     assert cross_val_score(model, *iris, cv=3).mean() > 0.9
 
 
 def test_grid_search_over_processes(iris):
-    grid = {"hidden": [(), (16,)], "learning_rate": [0.003, 0.03]}
-    search = GridSearchCV(cr.Classifier(random_state=0, epochs=10), grid, cv=3, n_jobs=2)
+    grid = {"hidden": [(), (16,)], "optimizer": [cr.Adam(0.01), cr.SGD(0.05)]}
+    search = GridSearchCV(cr.Classifier(random_state=0, epochs=40), grid, cv=3, n_jobs=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # joblib's own, of pools that it ends
         search.fit(*iris)

@@ -130,6 +130,22 @@ def test_a_run_that_diverged_leaves_its_last_finite_weights(tmp_path):
     assert np.isfinite(loaded.params["W_1"]).all()
 
 
+def test_the_same_run_is_the_same_file():
+    assert rundir.model_bytes(fit()) == rundir.model_bytes(fit())
+
+
+def test_a_model_whose_header_length_looks_like_a_pickle_is_read(tmp_path):
+    """Safetensors begins with the length of its header: 0x280 bytes spell the mark of a pickle."""
+    length = int.from_bytes(rundir.model_bytes(fit())[:8], "little")
+    target = next(n for n in range(0x0280, 0x10000, 0x100) if n > length + 8)
+    run = fit(preprocessing="p" * (target - length))
+    data = rundir.model_bytes(run)
+    assert data[0] == 0x80
+    assert data[1] in (2, 3, 4, 5)
+    run.save(tmp_path / "run")
+    assert load_run(tmp_path / "run").preprocessing == run.preprocessing
+
+
 # What is refused
 
 
@@ -245,6 +261,7 @@ def test_tensors_that_do_not_fit_the_definition_are_refused():
     run = fit()
     data = rundir.model_bytes(run)
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    about = json.loads(header["chainrule"])
     tensors = load(data)
     wrong = [
         {**tensors, "W_1": tensors["W_1"][:2]},
@@ -257,8 +274,9 @@ def test_tensors_that_do_not_fit_the_definition_are_refused():
         with pytest.raises(CorruptFileError, match=r"model.safetensors"):
             rundir.model_of(save(tensors, metadata=header))
     for change in ({"definition": "net x\nreturn 1"}, {"definition": "("}, {"kind": "words"}):
+        changed = {"chainrule": json.dumps({**about, **change})}
         with pytest.raises(CorruptFileError):
-            rundir.model_of(save(load(data), metadata={**header, **change}))
+            rundir.model_of(save(load(data), metadata=changed))
     with pytest.raises(CorruptFileError, match="is damaged"):
         rundir.model_of(data[:40])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule.define import with_loss
-from chainrule.errors import DivergenceError, ParameterError
+from chainrule.errors import BatchSizeWarning, DivergenceError, ParameterError
 from chainrule.netfile import define
 from chainrule.nn import mlp
 from chainrule.ops.activations import sigmoid
@@ -19,7 +19,6 @@ from chainrule.train import (
     SGD,
     Adam,
     AdamW,
-    BatchSizeWarning,
     EarlyStopping,
     Momentum,
     train,
