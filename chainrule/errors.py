@@ -173,6 +173,14 @@ class UnknownCategoryWarning(ChainruleWarning):
     """A category that was not seen in training was ignored as asked."""
 
 
+class DataConversionWarning(ChainruleWarning):
+    """The target was brought into another shape."""
+
+
+class ScaleWarning(ChainruleWarning):
+    """Features are constant, or too far apart in scale to learn from together."""
+
+
 class CheckpointWarning(ChainruleWarning):
     """Something about a saved run needs attention."""
 

@@ -12,11 +12,7 @@ import sys
 import warnings
 from typing import Any, ClassVar, Self
 
-from chainrule.errors import ChainruleWarning, NotFittedError, ParameterError, did_you_mean
-
-
-class DataConversionWarning(ChainruleWarning):
-    """The target was brought into another shape."""
+from chainrule.errors import DataConversionWarning, NotFittedError, ParameterError, did_you_mean
 
 
 class Estimator:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import math
 import operator
 import secrets
@@ -21,11 +20,6 @@ LARGEST_SEED = 2**64 - 1
 # With Adam's own 0.001, 20 epochs on a few hundred rows end long before the loss does.
 LEARNING_RATE = 0.01
 DRAWN_BITS = 32  # seeds that nobody chose: enough to tell runs apart, short enough to type
-
-# Their options are read-only views, which cannot be copied: scikit-learn copies parameters when it
-# clones an estimator and sends them to other processes. The text form says all of a choice.
-copyreg.pickle(Optimizer, lambda choice: (Optimizer.of, (str(choice),)))
-copyreg.pickle(Schedule, lambda choice: (Schedule.of, (str(choice),)))
 
 
 @dataclass(frozen=True)

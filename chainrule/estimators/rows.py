@@ -11,16 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ChainruleWarning, ParameterError, ShapeError
+from chainrule.errors import ParameterError, ScaleWarning, ShapeError
 from chainrule.io.arrays import Floats, check_finite, check_X, frame_columns, to_floats
 from chainrule.io.wording import listed, named, plural
 
 Weights = NDArray[np.float64]
 ORDERS_OF_MAGNITUDE = 12  # so far apart no learning rate suits both features
-
-
-class ScaleWarning(ChainruleWarning):
-    """Features are constant, or too far apart in scale to learn from together."""
 
 
 @dataclass(frozen=True, eq=False)

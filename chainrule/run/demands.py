@@ -65,11 +65,8 @@ def _with_bodies(roots: tuple[Expr, ...]) -> Iterable[tuple[str, Expr]]:
                 continue
             seen.add(node)
             yield name, node
-            # one definition stands for all calls alike: what it asks for follows from these alone
-            labels = tuple(x for x in node.inputs if x.kind == "int")
-            alike = (node.op, node.attrs, tuple(x.axes for x in node.inputs), labels)
-            if alike not in seen:
-                seen.add(alike)
+            # an operation that names no axis singles none out, so its definition asks for nothing
+            if any(isinstance(value, (str, tuple)) for _, value in node.attrs):
                 body = body_of(node)
                 todo += [] if body is None else [(name, body)]
 

@@ -215,6 +215,10 @@ class Choice:
     def __hash__(self) -> int:
         return hash((self.kind, self.name, *self.options.items()))
 
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        """Copies are made from the text form, which says everything."""
+        return type(self).of, (str(self),)
+
 
 def _plain(value: Any) -> Any:
     """Numbers of other libraries as Python's own; everything else as it is."""

@@ -6,13 +6,14 @@ import pytest
 import chainrule as cr
 from chainrule.errors import (
     BatchSizeWarning,
+    DataConversionWarning,
     DataError,
     DTypeError,
     NotFittedError,
     ParameterError,
+    ScaleWarning,
     ShapeError,
 )
-from chainrule.estimators import DataConversionWarning, ScaleWarning
 
 X = np.arange(40.0).reshape(10, 4) % 7
 LABELS = np.arange(10) % 2
