@@ -128,7 +128,9 @@ def keep(root: Expr, axis: str) -> dict[Expr, Expr]:
             own.
     """
 
-    def step(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
+    def step(node: Expr, inputs: tuple[Expr, ...], within: Expr | None = None) -> Expr:
+        # the operation that the definition names, not a part of its body
+        written = node if within is None else within
         if node.op == "size" and node["axis"] == axis:
             return const(1)
         if not _mixes(node, axis):
@@ -141,9 +143,10 @@ def keep(root: Expr, axis: str) -> dict[Expr, Expr]:
             return contraction(a, b, (axis, *(a for a in node.axes if a != axis)))
         body = body_of(node)
         if body is None:
-            what = f"{node.op} mixes entries along axis {axis!r}: one alone has no value"
-            raise GraphError(what, where=describe_axes(node))
-        return rewrite_below([body], dict(zip(node.inputs, inputs, strict=True)), step)[body]
+            what = f"{written.op} mixes entries along axis {axis!r}: one alone has no value"
+            raise GraphError(what, where=describe_axes(written))
+        known = dict(zip(node.inputs, inputs, strict=True))
+        return rewrite_below([body], known, lambda n, xs: step(n, xs, written))[body]
 
     return rewrite([root], step)
 

@@ -1,8 +1,8 @@
-"""Random networks: a pure function of a seed, over every operation, with broadcasts and shared nodes.
+"""Random networks: a pure function of a seed, over every operation, shared nodes and broadcasts.
 
 `graph(seed)` builds an expression step by step and evaluates it as it grows, with the oracle of
-`tests.oracles`: a step whose values leave the moderate range, or that lies on a kink, is thrown away.
-So every graph has a derivative at its arrays, and rounding cannot turn it into another one.
+`tests.oracles`: a step whose values leave the moderate range, or that lies on a kink, is thrown
+away. So every graph has a derivative at its arrays, and rounding cannot turn it into another one.
 
 `python -m tests.randomgraphs SEED` replays one: prints the graph, the code and both derivatives.
 """

@@ -1,4 +1,4 @@
-"""The chain rule on hand-picked networks: against the oracles, against itself, and far out in depth."""
+"""The chain rule on hand-picked networks: against oracles, against itself, and far out in depth."""
 
 import time
 

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import errors, operations, seeds
+from tools import commands, errors, operations, seeds
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 # One line per generated page: its file in docs/ and the function that gives its text.
 PAGES: dict[str, Callable[[], str]] = {
     "requirements.md": seeds.page,
+    "cli.md": commands.page,
     "errors.md": errors.page,
     "operations.md": operations.page,
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
 from chainrule.cli.output import close, complain, complain_json, complain_warning, prepare
-from chainrule.errors import ChainruleError, ParameterError
+from chainrule.errors import ChainruleError, ChainruleWarning, ParameterError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "--debug"
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = complain_warning
+            warnings.simplefilter("always", ChainruleWarning)
             code = _run(given)
         return close(code)
     except BrokenPipeError:  # the reader, such as `head`, had enough
@@ -33,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, users get one message
         if debug:
-            raise
+            traceback.print_exc()
         return _failed(error, json="--json" in given)
 
 
@@ -60,7 +62,9 @@ def _failed(error: Exception, *, json: bool) -> int:
             return _failed(ResourceError(f"not enough memory: {error}".rstrip(": ")), json=json)
         if isinstance(error, OSError):
             return _failed(_storage(error), json=json)
-        complain(f"{type(error).__name__}: {error}. This is a defect in chainrule: {DEBUG} shows where")
+        complain(
+            f"{type(error).__name__}: {error}. This is a defect in chainrule: {DEBUG} shows where"
+        )
         return FAILED
     complain(str(error))
     if json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 from cyclopts import App, Group, Parameter
 
@@ -25,7 +26,7 @@ Begin with one of these:
     chainrule train digits
     chainrule derive examples/cs230/two_sigmoid.net
 """
-COMMANDS = {
+COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
     "Look inside a network": {"derive": derive, "check": check, "show": show, "ops": ops},
     "Train one and use it": {"train": train, "predict": predict, "eval": evaluate},
     "This installation": {"bench": bench, "doctor": doctor},
@@ -48,6 +49,7 @@ def app() -> App:
         group_parameters=Group("Options", sort_key=1),
         group_arguments=Group("Arguments", sort_key=0),
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )
     for rank, (title, commands) in enumerate(COMMANDS.items()):
         group = Group(title, sort_key=rank)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +33,9 @@ def check(
     The comparison is a complex step where the functions allow it and differences with an error
     estimate elsewhere, at random values. Exit code 1 if a derivative is wrong.
 
-    FILE.net is only read. FILE.py is run, as `python FILE.py` would do, and each function in it
-    whose parameters are annotated with axes is checked; no other file is run.
+    FILE.net is only read. FILE.py is run, because you name it here (but not what stands under
+    `if __name__ == "__main__"`), and each function in it whose parameters are annotated with axes
+    is checked. What it prints goes to standard error.
 
         chainrule check examples/cs230/two_sigmoid.net --dtype float32
 
@@ -100,7 +102,8 @@ def _run(path: Path) -> ModuleType:
     sys.modules[MODULE] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
-        spec.loader.exec_module(module)
+        with contextlib.redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except ChainruleError:
         raise
     except (Exception, SystemExit) as error:
@@ -115,7 +118,7 @@ def _place(error: BaseException, path: Path) -> str:
     """``net.py line 3: NameError: …``: the innermost line of the file itself."""
     line, trace = getattr(error, "lineno", 0), error.__traceback__
     while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == path:
+        if Path(trace.tb_frame.f_code.co_filename).resolve() == path.resolve():
             line = trace.tb_lineno
         trace = trace.tb_next
     return f"{path.name} line {line}: {type(error).__name__}: {error}"

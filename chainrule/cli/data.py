@@ -43,7 +43,7 @@ class Prepared:
 
 
 def prepared(
-    dataset: Dataset, *, validation: float, test: float, seed: int, unknown: str, standardise: bool
+    dataset: Dataset, *, validation: float, test: float, seed: int, unknown: str
 ) -> Prepared:
     """Divide the rows, learn the preparation from those for training, and apply it to all.
 
@@ -56,12 +56,14 @@ def prepared(
     """
     rows = divided(dataset, validation=validation, test=test, seed=seed)
     features = dataset.fit_features(rows["training"], unknown=unknown)  # type: ignore[arg-type]
-    target = dataset.fit_target(rows["training"], standardise=standardise)
+    target = dataset.fit_target(rows["training"])
     if dataset.task == "classification":
         known = dataset.fit_target()
         if len(target.classes) < len(known.classes):
             lost = next(c for c in known.classes if c not in target.classes)
-            what = f"class {lost!r} is in none of the {plural(len(rows['training']), 'training row')}"
+            what = (
+                f"class {lost!r} is in none of the {plural(len(rows['training']), 'training row')}"
+            )
             raise DataError(what, where=dataset.name, hint="Hold out fewer rows, or merge classes")
     parts = {}
     for name, chosen in rows.items():
@@ -85,17 +87,21 @@ def divided(dataset: Dataset, *, validation: float, test: float, seed: int) -> d
     ]
     held = validation + test
     if not problems and held >= 1:
-        problems.append(f"--validation {validation:g} and --test {test:g} leave no rows to train on")
+        problems.append(
+            f"--validation {validation:g} and --test {test:g} leave no rows to train on"
+        )
     if problems:
         raise ParameterError("; ".join(problems))
     n = len(dataset)
-    shares = {name: share for name, share in zip(PARTS[1:], (validation, test), strict=True) if share}
+    shares = {
+        name: share for name, share in zip(PARTS[1:], (validation, test), strict=True) if share
+    }
     if not shares:
         return {"training": dataset.rows}
+    strata = dataset.strata()
     if n * min(shares.values()) < 1 or n - round(n * held) < 1:
         hint = "Say --validation 0 --test 0 to train on all of them"
         raise DataError(f"{plural(n, 'row')} are too few to hold some out", hint=hint)
-    strata = dataset.strata()
     training, others = split(n, held, seed, strata)
     found = {"training": training}
     if len(shares) == 1:

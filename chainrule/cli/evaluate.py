@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from chainrule.cli.options import Json
-from chainrule.cli.reading import Reading
+from chainrule.cli.reading import USUAL, Reading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def evaluate(
     /,
     *,
     json: Json = False,
-    reading: Reading = Reading(),
+    reading: Reading = USUAL,
 ) -> None:
     """Compare a network's predictions with the targets of a file.
 
@@ -41,10 +41,8 @@ def evaluate(
 
     run, preparation = load_model(run_dir)
     target = preparation.target
-    dataset = load(source, task=target.task, need_target=False, **reading.csv())
-    if dataset.target is None:
-        named = target.name if dataset.table is not None or source.endswith(".npy") else None
-        dataset = load(source, target=named, task=target.task, **reading.csv())
+    column = target.name.removeprefix("column ") if source.endswith(".npy") else None
+    dataset = load(source, target=column, need_target=False, **reading.csv())
     X, y = dataset.inputs(preparation.features), dataset.targets(target)
     found = measured(run, preparation, X, y)
     counts = _confusion(run.predict(X), y, len(target.classes)) if target.classes else None

@@ -1,4 +1,4 @@
-"""How help pages look: usage, what the command does, then names on the left, meaning on the right."""
+"""How help pages look: usage, what the command does, names on the left and their meaning."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Formatter:
         """The line that says how the command is called."""
         _print(console, f"{_styled(console, 'Usage:', BOLD)} {_text(usage)}\n")
 
-    def render_description(self, console: Console, options: ConsoleOptions, description: Any) -> None:
+    def render_description(
+        self, console: Console, options: ConsoleOptions, description: Any
+    ) -> None:
         """What the command does: paragraphs are filled, indented lines stay as they are."""
         for block in _text(description).split("\n\n"):
             if block.startswith(" "):

@@ -1,4 +1,4 @@
-"""What is kept with a trained network so that it can be used: how inputs are prepared, what outputs mean."""
+"""What is kept with a network: how its inputs are prepared and what its outputs mean."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT = 1
 
 
 class Preparation(msgspec.Struct, frozen=True):
-    """Everything between the user's table and the arrays of the network, learned from training rows.
+    """Everything between the user's table and the network's arrays, learned from training rows.
 
     Attributes:
         features: what the inputs go through.

@@ -25,7 +25,7 @@ CLASS_LOSSES = {
     "hinge": "",
     "kl": "softmax",
 }
-NUMBER_LOSSES = {name: "" for name in ("mse", "half_mse", "sum_squares", "mae", "huber", "log_cosh")}
+NUMBER_LOSSES = dict.fromkeys(("mse", "half_mse", "sum_squares", "mae", "huber", "log_cosh"), "")
 YES_OR_NO = ("bce", "bce_logits", "hinge")  # two classes need one output only
 
 # First tries that learn digits, tables and MNIST with inputs near mean 0 and deviation 1; the
@@ -42,16 +42,17 @@ RATES = {
 }
 REGRESSION_SHARE = 0.2  # squared errors are not bounded: rules without scaling need smaller steps
 ADAPTIVE = ("rmsprop", "adagrad", "adam", "adamw")
-STEPS = 3000  # updates that are enough for a small table
-FEWEST_EPOCHS, MOST_EPOCHS = 5, 200
+STEPS = 6000  # updates that are enough for a small table
+FEWEST_EPOCHS, MOST_EPOCHS = 10, 200
 
 
 class Network(NamedTuple):
-    """A network without its loss, the loss, and the sizes of its layers."""
+    """A network without its loss, the loss, the sizes of its layers, what the hidden ones apply."""
 
     definition: Definition
     loss: str
     widths: list[int]
+    activation: str
 
 
 def network(
@@ -86,7 +87,7 @@ def network(
     outputs = 1 if not classes or (classes == 2 and chosen in YES_OR_NO) else classes
     widths = [inputs, *hidden, outputs]
     net = mlp(widths, activation, table[chosen] or None, dropout)
-    return Network(net, chosen, widths)
+    return Network(net, chosen, widths, activation)
 
 
 def optimizer(
@@ -109,7 +110,9 @@ def optimizer(
     said = {part.partition("=")[0].strip() for part in text.partition(":")[2].split(",")}
     for option, value in extra.items():
         if value is not None and option in said:
-            raise ParameterError(f"{option} is given twice: in --optimizer {text!r} and as an option")
+            raise ParameterError(
+                f"{option} is given twice: in --optimizer {text!r} and as an option"
+            )
     options = {**given.options, **{k: v for k, v in extra.items() if v is not None}}
     if lr is None and "lr" not in said:
         share = REGRESSION_SHARE if regression and name not in ADAPTIVE else 1.0
@@ -118,7 +121,7 @@ def optimizer(
 
 
 def epochs_for(rows: int, batch_size: int | str) -> int:
-    """How long to train if nobody says: enough updates for a small table, few epochs for a large one."""
+    """How long to train if nobody says: enough updates, but few epochs of a large table."""
     steps = 1 if batch_size == "all" else math.ceil(rows / int(batch_size))
     return min(max(math.ceil(STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
 

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 from chainrule.cli.options import Json
 from chainrule.errors import ParameterError, did_you_mean
 
-LEGEND = "y is the result, L the loss, and g = ∂L/∂y what arrives from the operations after it."
+LONGEST = 60  # characters of a derivative that still fits the table
+LEGEND = "y: the result. L: the loss. g = ∂L/∂y: what arrives from the operations after it."
 
 
 def ops(
@@ -24,14 +25,13 @@ def ops(
     Args:
         name: One operation, such as sigmoid; all in a table if not given.
     """
-    from chainrule.cli.output import show, show_json, table
+    from chainrule.cli.output import show, show_json
     from chainrule.ops import OPS
 
     if name is None and json:
         show_json([described(op) for op in OPS])
     elif name is None:
-        head = ["operation", "formula", "derivative", "source"]
-        show(table(head, [_row(described(op)) for op in OPS], fit=True))
+        show(_all([described(op) for op in OPS]))
         show(f"\n{LEGEND}\n`chainrule ops NAME` shows one in full.")
     elif name not in OPS:
         hint = did_you_mean(name, OPS) or "`chainrule ops` lists them"
@@ -63,9 +63,30 @@ def described(name: str) -> dict[str, Any]:
     }
 
 
+def _all(ops: list[dict[str, Any]]) -> str:
+    """All operations: a table where it fits, else formula and derivatives below each other."""
+    from chainrule.cli.output import table, too_wide, width
+
+    whole = table(["operation", "formula", "derivative", "source"], [_row(op) for op in ops])
+    if not too_wide(whole):
+        return whole
+    left = max(width(op["name"]) for op in ops) + 2
+    lines = []
+    for op in ops:
+        below = op["derivatives"] or ["no derivative"]
+        below = below if max(map(len, below)) <= LONGEST else [_derivative(op)]
+        texts = [op["formula"], *below]
+        lines += [f"{op['name'] if i == 0 else '':<{left}}{text}" for i, text in enumerate(texts)]
+    return "\n".join(lines)
+
+
 def _row(op: dict[str, Any]) -> list[str]:
-    derivative = " ; ".join(op["derivatives"]) or "none"
-    return [op["name"], op["formula"], derivative, op["source"]]
+    return [op["name"], op["formula"], _derivative(op), op["source"]]
+
+
+def _derivative(op: dict[str, Any]) -> str:
+    text = " ; ".join(op["derivatives"]) or "none"
+    return text if len(text) <= LONGEST else f"`chainrule ops {op['name']}`"
 
 
 def _page(op: dict[str, Any]) -> str:

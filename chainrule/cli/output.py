@@ -1,17 +1,25 @@
-"""Results to standard output, everything else to standard error, in characters that they can show."""
+"""Results to standard output, all else to standard error, in characters that they can show."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from chainrule.errors import CheckpointError, ChainruleError
+from chainrule.errors import ChainruleError, CheckpointError
+
+# Arguments that are also options, as hints write them: name=value, name="a" | "b", name=["a"].
+_ARGUMENT = re.compile(
+    r"\b(sep|decimal|encoding|na_values|on_bad_rows|max_line_bytes|max_expansion|missing|unknown"
+    r"|task|target|validation|overwrite|leave_out)="
+    r'(\[[^\]]*\]|"[^"]*"(?: \| "[^"]*")*|\w+|…)'
+)
 
 
 def prepare() -> None:
@@ -66,12 +74,13 @@ def note(text: str) -> None:
 
 def complain(text: str) -> None:
     """An error, on standard error, in one message."""
-    note(f"chainrule: {text}")
+    note(f"chainrule: {as_options(text)}")
 
 
 def complain_json(error: ChainruleError) -> None:
     """The error for programs that asked for JSON, on standard output."""
-    parts = {"code": error.code, "message": str(error), "where": error.where, "hint": error.hint}
+    parts = {"code": error.code, "message": as_options(str(error))}
+    parts |= {"where": error.where, "hint": as_options(error.hint)}
     show_json({"error": {**parts, "exit_code": error.exit_code}})
 
 
@@ -84,7 +93,31 @@ def complain_warning(
     line: str | None = None,
 ) -> None:
     """A warning as one line on standard error (the signature is that of `warnings.showwarning`)."""
-    note(f"warning: {message}")
+    note(f"warning: {as_options(str(message))}")
+
+
+def as_options(text: str) -> str:
+    """What a message says about arguments of functions, as options of the command line.
+
+    >>> as_options('choose missing="drop" | "mean"; use sep=";", decimal=","')
+    'choose --missing drop|mean; use --sep ";", --decimal ","'
+    """
+    return _ARGUMENT.sub(_option, text)
+
+
+def _option(match: re.Match[str]) -> str:
+    name, value = match[1].replace("_", "-"), match[2]
+    if name == "overwrite":
+        return "--overwrite"
+    if value == "None":
+        return f"--{name} 0"
+    listed = ",".join(re.findall(r'"([^"]*)"', value)) if value.startswith("[") else ""
+    plain = listed or value.replace('" | "', "|").strip('"')
+    return (
+        f"--{name} {plain}"
+        if re.fullmatch(r"[\w|./…-][\w|./…,-]*", plain)
+        else f'--{name} "{plain}"'
+    )
 
 
 def safe(text: str) -> str:
@@ -118,12 +151,8 @@ def table(
     head: Sequence[str],
     rows: Sequence[Sequence[str]],
     right: Sequence[int] = (),
-    *,
-    fit: bool = False,
 ) -> str:
     """Columns under their names, as wide as needed; those in `right` are aligned to the right.
-
-    With `fit`, lines that are too long for the terminal end in "…".
 
     >>> print(table(["layer", "units"], [["h_1", "64"], ["c", "10"]], right=[1]))
     layer  units
@@ -138,10 +167,13 @@ def table(
         return gap + text if i in right else text + gap
 
     texts = ["  ".join(padded(x, i) for i, x in enumerate(line)).rstrip() for line in lines]
-    if fit and sys.stdout.isatty():
-        room = shutil.get_terminal_size().columns
-        texts = [text if width(text) <= room else text[: room - 1] + "…" for text in texts]
     return "\n".join(texts)
+
+
+def too_wide(text: str) -> bool:
+    """Whether standard output is a terminal that would break lines of the text."""
+    room = shutil.get_terminal_size().columns
+    return sys.stdout.isatty() and any(width(line) > room for line in text.splitlines())
 
 
 def width(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from chainrule.cli.options import Json
-from chainrule.cli.reading import Reading
+from chainrule.cli.reading import USUAL, Reading
 from chainrule.errors import ParameterError
 
 
@@ -22,7 +22,7 @@ def predict(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     proba: bool = False,
     json: Json = False,
-    reading: Reading = Reading(),
+    reading: Reading = USUAL,
 ) -> None:
     """Predict the target for each row of a file: labels for classes, numbers otherwise.
 

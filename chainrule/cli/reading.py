@@ -53,3 +53,6 @@ class Reading:
         if self.max_expansion is not None:
             options["max_expansion"] = self.max_expansion
         return options
+
+
+USUAL = Reading()

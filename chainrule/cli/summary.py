@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from chainrule.cli.network import Network
     from chainrule.train.result import Run
 
+OVERFIT = 1.5  # a validation loss this many times its lowest is worth a word,
+LATE = 0.8  # if that was not near the end anyway
 METRICS = {"loss": "loss", "accuracy": "accuracy", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 
 
@@ -36,6 +38,7 @@ def outcome(run: Run, ready: Prepared, net: Network, source: str, place: Path) -
         "rows_skipped": dataset.skipped,
         "features": len(preparation.features.names),
         "layers": net.widths,
+        "activation": net.activation if len(net.widths) > 2 else "",
         "parameters": sum(int(value.size) for value in run.params.values()),
         "loss": net.loss,
         "settings": dict(run.settings),
@@ -53,10 +56,27 @@ def outcome(run: Run, ready: Prepared, net: Network, source: str, place: Path) -
 
 def page(found: dict[str, Any]) -> str:
     """The same for people."""
-    lines = ["", _data(found), _network(found), _training(found), "", _table(found), ""]
+    lines = [_data(found), _network(found), _training(found), "", _table(found), ""]
     place = found["run_dir"]
+    advice = _advice(found)
+    lines += [advice, ""] if advice else []
     lines += [f"run directory  {place}", f"next           {_next(found)}"]
     return "\n".join(lines)
+
+
+def _advice(found: dict[str, Any]) -> str:
+    """What the history suggests to try; "" if nothing."""
+    watched = [entry["val_loss"] for entry in found["history"] if "val_loss" in entry]
+    if not watched or found["best_epoch"] is not None:
+        return ""
+    best = min(watched)
+    epoch = watched.index(best) + 1
+    if watched[-1] < OVERFIT * best or epoch > LATE * len(watched):
+        return ""
+    return (
+        f"The validation loss was lowest in epoch {epoch} ({best:.4g}, now {watched[-1]:.4g}): "
+        "--patience 10 would stop there."
+    )
 
 
 def _data(found: dict[str, Any]) -> str:
@@ -64,16 +84,21 @@ def _data(found: dict[str, Any]) -> str:
     what = plural(kinds, "class").replace("classs", "classes") if kinds else found["task"]
     lost = "".join(
         f", {found[key]:,} {why}"
-        for key, why in (("rows_dropped", "left out for missing cells"), ("rows_skipped", "skipped"))
+        for key, why in (
+            ("rows_dropped", "left out for missing cells"),
+            ("rows_skipped", "skipped"),
+        )
         if found[key]
     )
     size = f"{plural(found['rows'], 'row')}{lost}, {plural(found['features'], 'feature')}"
-    return f"data           {found['source']}: {size}, {what} ({found['target']})"
+    return f"data           {Path(found['source']).name}: {size}, {what} ({found['target']})"
 
 
 def _network(found: dict[str, Any]) -> str:
-    widths = "-".join(map(str, found["layers"]))
-    return f"network        {widths}, {plural(found['parameters'], 'parameter')}, loss {found['loss']}"
+    widths = " ".join(["-".join(map(str, found["layers"])), found["activation"]]).strip()
+    return (
+        f"network        {widths}, {plural(found['parameters'], 'parameter')}, loss {found['loss']}"
+    )
 
 
 def _training(found: dict[str, Any]) -> str:
@@ -95,9 +120,13 @@ def _table(found: dict[str, Any]) -> str:
         [part, f"{values['rows']:,}", *(f"{values[name]:.4f}" for name in metrics)]
         for part, values in parts.items()
     ]
-    return table([h.rjust(9) if i > 1 else h for i, h in enumerate(head)], rows, range(1, len(head)))
+    return table(
+        [h.rjust(9) if i > 1 else h for i, h in enumerate(head)], rows, range(1, len(head))
+    )
 
 
 def _next(found: dict[str, Any]) -> str:
-    source = "digits" if found["source"] == "digits" else "FILE"
+    kind = Path(found["source"]).suffix
+    source = "FILE" + (kind if kind in (".csv", ".tsv", ".npz", ".npy") else "")
+    source = "digits" if found["source"] == "digits" else source
     return f"chainrule predict {shlex.quote(found['run_dir'])} {source}"

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 
 from chainrule.cli.options import Json, Seed, names
-from chainrule.cli.reading import Reading
+from chainrule.cli.reading import USUAL, Reading
+from chainrule.errors import DivergenceError, ParameterError
 
 if TYPE_CHECKING:
     from chainrule.cli.data import Prepared
     from chainrule.cli.network import Network
+    from chainrule.io.dataset import Dataset
     from chainrule.train.result import Run
 
 DATA = Group("Data", sort_key=1)
@@ -62,7 +64,7 @@ class Shape:
         dropout: Share of hidden values that training leaves out.
     """
 
-    hidden: Annotated[str, Parameter(metavar="N,N")] = "64,32"
+    hidden: Annotated[str, Parameter(metavar="N,N")] = "128"
     activation: Annotated[str, Parameter(metavar="NAME")] = "relu"
     loss: Annotated[str | None, Parameter(metavar="NAME")] = None
     dropout: Annotated[float, Parameter(metavar="P", group=LIMITS)] = 0.0
@@ -125,7 +127,7 @@ def train(
     seed: Annotated[Seed, Parameter(group=UPDATES)] = 0,
     results: Results = Results(),
     json: Annotated[Json, Parameter(group=RESULTS)] = False,
-    reading: Reading = Reading(),
+    reading: Reading = USUAL,
 ) -> int:
     """Train a network on data and say how good it is on rows that it did not train on.
 
@@ -146,7 +148,7 @@ def train(
     from chainrule.cli.summary import outcome, page
 
     hidden, batch_size = choices.hidden_units(shape.hidden), choices.batch(updates.batch_size)
-    ready = _ready(source, data, reading, seed, shape.loss)
+    ready = _ready(source, data, reading, seed)
     net = choices.network(
         inputs=ready.parts["training"].X.shape[1],
         classes=len(ready.preparation.classes),
@@ -155,8 +157,15 @@ def train(
         loss=shape.loss,
         dropout=shape.dropout,
     )
-    run, place = _trained(ready, net, updates, batch_size, seed, source, results)
+    place = results.out or _next_directory(source)
+    try:
+        run = _trained(ready, net, updates, batch_size, seed, results, place)
+    except DivergenceError as error:
+        kept = str(error).replace("error.run", repr(str(place)))
+        raise DivergenceError(kept) from error
     found = outcome(run, ready, net, source, place)
+    if not results.quiet:
+        note("")
     if run.interrupted:
         after = "1 epoch" if len(run.history) == 1 else f"{len(run.history)} epochs"
         note(f"interrupted in step {run.steps + 1}, after {after}: what was learned is saved")
@@ -167,7 +176,7 @@ def train(
     return INTERRUPTED if run.interrupted else 0
 
 
-def _ready(source: str, data: Data, reading: Reading, seed: int, loss: str | None) -> Prepared:
+def _ready(source: str, data: Data, reading: Reading, seed: int) -> Prepared:
     """The data, read and prepared."""
     from chainrule.cli.data import prepared
     from chainrule.io.load import load
@@ -180,14 +189,29 @@ def _ready(source: str, data: Data, reading: Reading, seed: int, loss: str | Non
         missing=data.missing,
         **reading.csv(),
     )
+    _refuse_unused(dataset, data)
     return prepared(
         dataset,
         validation=data.validation,
         test=data.test,
         seed=seed,
         unknown=data.unknown,
-        standardise=True,
     )
+
+
+def _refuse_unused(dataset: Dataset, data: Data) -> None:
+    """Raise a ParameterError for options that would change nothing: they were meant to."""
+    problems = []
+    if dataset.image_shape and data.target not in (None, dataset.target):
+        problems.append(f"--target {data.target!r}: images bring their labels")
+    if dataset.table is None and data.leave_out is not None:
+        problems.append("--leave-out is for tables")
+    if dataset.table is None and data.missing != "error":
+        problems.append("--missing is for tables")
+    if data.task not in ("auto", dataset.task):
+        problems.append(f"--task {data.task}: {dataset.name} holds classes")
+    if problems:
+        raise ParameterError("; ".join(problems))
 
 
 def _trained(
@@ -196,10 +220,10 @@ def _trained(
     updates: Updates,
     batch_size: int | str,
     seed: int,
-    source: str,
     results: Results,
-) -> tuple[Run, Path]:
-    """The trained network and the directory it was written to."""
+    place: Path,
+) -> Run:
+    """The trained network, which is written to `place`."""
     from chainrule.cli import network as choices
     from chainrule.train.training import train as train_network
 
@@ -208,8 +232,7 @@ def _trained(
     rule = choices.optimizer(
         updates.optimizer, lr=updates.lr, momentum=updates.momentum, regression=regression
     )
-    place = results.out or _next_directory(source)
-    run = train_network(
+    return train_network(
         net.definition,
         rows.X,
         rows.y,
@@ -232,7 +255,6 @@ def _trained(
         preprocessing=ready.preparation.text(),
         source={"name": ready.dataset.name, "sha256": ready.dataset.sha256, "seed": str(seed)},
     )
-    return run, place
 
 
 def _next_directory(source: str) -> Path:

@@ -16,13 +16,13 @@ COTANGENT = "g"
 
 @dataclass(frozen=True)
 class Row:
-    """One operation in equations.
+    r"""One operation in equations.
 
     Attributes:
         op: the record.
-        formula: LaTeX of the value, for example ``y &= \\sigma(x)``.
-        derivatives: LaTeX of what each input receives when the value receives g; none for an input that
-            receives nothing.
+        formula: LaTeX of the value, for example ``y &= \sigma(x)``.
+        derivatives: LaTeX of what each input receives when the value receives g, for each input
+            that receives something.
     """
 
     op: Op

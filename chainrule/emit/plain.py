@@ -3,6 +3,7 @@ r"""Equations in plain characters: what a terminal shows of the LaTeX that the e
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _SYMBOLS = {
     r"\mathcal{L}": "L",
@@ -79,7 +80,7 @@ def plain(line: str) -> str:
         text = re.sub(r"√" + _GROUP, r"√(\1)", text)
     text = re.sub(r"\\([#$%&_{}])", r"\1", text).replace("log (", "log(")
     text = re.sub(r"\| ([^|]*) \|", r"|\1|", text)
-    return re.sub(r" +", " ", text).strip()
+    return unicodedata.normalize("NFC", re.sub(r" +", " ", text).strip())
 
 
 def _fraction(match: re.Match[str]) -> str:

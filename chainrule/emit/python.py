@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from chainrule.emit.numpy_table import ATOM, COMPARE, SPELLINGS, SUM, Code
@@ -13,18 +13,11 @@ from chainrule.expr import Axes, Expr, Spec, input_
 from chainrule.ops import OPS
 from chainrule.plan.program import Program, Source, axis_sources, program
 
-_USED = ("np", "math", "dtype", "erf", "scatter_add", "uniform_like")  # names that the text itself uses
-_CAST = (
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "neg",
-    "pow",
-)  # NumPy refuses or changes these between truth values
+# names that the text itself uses
+_USED = ("np", "math", "dtype", "erf", "scatter_add", "uniform_like")
 
 
-def identifier(label: str, taken: Iterable[str] = ()) -> str:
+def identifier(label: str, taken: Container[str] = ()) -> str:
     """A Python name for any label: letters, digits and _ stay, everything else becomes _.
 
     >>> identifier("W_1"), identifier("lambda"), identifier("a b")
@@ -33,9 +26,8 @@ def identifier(label: str, taken: Iterable[str] = ()) -> str:
     name = re.sub(r"[^A-Za-z0-9_]", "_", label)[:80] or "_"
     if name[0].isdigit() or keyword.iskeyword(name) or name in _USED:
         name = f"_{name}" if name[0].isdigit() else f"{name}_"
-    used = set(taken)
     unique, n = name, 1
-    while unique in used:
+    while unique in taken:
         n += 1
         unique = f"{name}_{n}"
     return unique
@@ -48,11 +40,19 @@ class Writer:
         self, names: Mapping[Expr, str], sources: Mapping[str, Source], module: Module
     ) -> None:
         self.names = dict(names)
+        self.arguments = dict(names)
+        self.taken = set(self.names.values())
         self.sources = sources
         self.module = module
         self.sizes: dict[str, str] = {}
         self.size_lines: list[str] = []
         self.uses_dtype = False
+
+    def fresh(self, label: str) -> str:
+        """A name like `label` that nothing in the function has yet."""
+        unique = identifier(label, self.taken)
+        self.taken.add(unique)
+        return unique
 
     def code(self, node: Expr, level: int = COMPARE) -> str:
         """The text of `node`, in parentheses where it binds looser than `level`."""
@@ -66,19 +66,15 @@ class Writer:
             return number(node["value"])
         if node.op == "size":
             return self.size(node["axis"]), ATOM
-        if node.op in _CAST and all(x.kind == "bool" or x.op == "const" for x in node.inputs):
-            return self._cast_bool(node)
-        if OPS[node.op].body is None:
-            return SPELLINGS[node.op](self, node)
-        return f"{self.module.helper(node)}({', '.join(self.code(x) for x in node.inputs)})", ATOM
-
-    def _cast_bool(self, node: Expr) -> Code:
         names = self.names
-        for x in node.inputs:
-            if x.kind == "bool":
-                self.names = {**self.names, x: f"({self.code(x)}).astype({self.dtype()})"}
+        for x, kind in zip(node.inputs, operand_kinds(node), strict=True):
+            if kind != x.kind:
+                self.names = {**self.names, x: f"{self.code(x, ATOM)}.astype({self.dtype()})"}
         try:
-            return SPELLINGS[node.op](self, node)
+            if OPS[node.op].body is None:
+                return SPELLINGS[node.op](self, node)
+            arguments = ", ".join(self.code(x) for x in node.inputs)
+            return f"{self.module.helper(node)}({arguments})", ATOM
         finally:
             self.names = names
 
@@ -112,7 +108,7 @@ class Writer:
             if how == "known":
                 self.sizes[axis] = text
             else:
-                self.sizes[axis] = identifier(axis, {*self.names.values(), *self.sizes.values()})
+                self.sizes[axis] = self.fresh(axis)
                 self.size_lines.append(f"{self.sizes[axis]} = {text}")
         return self.sizes[axis]
 
@@ -121,7 +117,7 @@ class Writer:
             return str(what)
         if how == "input":
             x, position = what
-            return f"{self.names[x]}.shape[{position}]"
+            return f"{self.arguments[x]}.shape[{position}]"
         sizes = [self.size(axis) for axis in what]
         return {"sum": " + ", "product": " * ", "quotient": " // ", "same": ""}[how].join(sizes)
 
@@ -171,7 +167,7 @@ class Module:
         elementwise = same and node.axes == node.inputs[0].axes and "over" not in dict(node.attrs)
         axes = tuple(() if elementwise else x.axes for x in node.inputs)
         sizes = tuple(() if elementwise else tuple(sorted(x.sizes.items())) for x in node.inputs)
-        variant = (node.op, node.attrs, axes, tuple(x.kind for x in node.inputs), sizes)
+        variant = (node.op, node.attrs, axes, operand_kinds(node), sizes)
         if variant not in self._variants:
             name = identifier(node.op, {*self._variants.values(), *self._taken})
             self._variants[variant] = name
@@ -188,12 +184,29 @@ class Module:
         assert body is not None
         labels = operand_names(node.op, len(node.inputs))
         operands = [
-            input_(label, Spec(a, {k: x.sizes[k] for k in a if k in x.sizes}, x.kind))
-            for label, a, x in zip(labels, axes, node.inputs, strict=True)
+            input_(label, Spec(a, {k: x.sizes[k] for k in a if k in x.sizes}, kind))
+            for label, a, x, kind in zip(
+                labels, axes, node.inputs, operand_kinds(node), strict=True
+            )
         ]
         result = body(*operands, **dict(node.attrs))
         small = program(name, operands, {"": result}, {})
         return function(small, self, OPS[node.op].summary)
+
+
+def operand_kinds(node: Expr) -> tuple[str, ...]:
+    """The kinds of the operands as NumPy must see them.
+
+    Truth values become numbers where a number is wanted and no other operand makes NumPy convert
+    them: it refuses −True, computes e^True in half precision, and adds True to True by "or".
+    """
+    kinds = tuple(x.kind for x in node.inputs)
+    chosen = kinds[1:] if node.op == "where" else kinds
+    numbers = any(x.kind == "float" and x.op != "const" for x in node.inputs)
+    if node.kind != "float" or numbers or "bool" not in chosen or node.op == "uniform":
+        return kinds
+    cast = tuple("float" if kind == "bool" else kind for kind in chosen)
+    return (kinds[0], *cast) if node.op == "where" else cast
 
 
 def operand_names(op: str, count: int) -> list[str]:
@@ -227,9 +240,7 @@ def function(p: Program, module: Module, doc: str = "") -> str:
     body = []
     for line in p.lines:
         text = writer.code(line.value)
-        writer.names[line.value] = identifier(
-            line.name, {*writer.names.values(), *writer.sizes.values()}
-        )
+        writer.names[line.value] = writer.fresh(line.name)
         body.append(f"{writer.names[line.value]} = {text}")
     returned = _returned(p, writer)
     if writer.uses_dtype:

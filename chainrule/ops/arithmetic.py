@@ -124,7 +124,7 @@ log1p = unary(
     vjp=lambda g, y, x: (g / (1 + x),),
     tex=r"\log\left(1 + {0:sum}\right)",
     domain=((-0.9, 4),),
-    edges=(Edge(0, 0, 1), Edge(-1, -INF, INF), Edge(1e-300, 1e-300, 1)),
+    edges=(Edge(0, 0, 1), Edge(-1, -INF, INF), Edge(1e-300, 1e-300, 1), Edge(INF, INF, 0)),
     source=f"{DLMF}, 4.7.1",
 )
 expm1 = unary(
@@ -132,7 +132,12 @@ expm1 = unary(
     summary="exp(x) − 1, exact near 0.",
     vjp=lambda g, y, x: (g * exp(x),),
     tex=r"\left(e^{{{0}}} - 1\right)",
-    edges=(Edge(0, 0, 1), Edge(-INF, -1, 0), Edge(1e-300, 1e-300, 1)),
+    edges=(
+        Edge(0, 0, 1),
+        Edge(-INF, -1, 0),
+        Edge(INF, INF, INF),
+        Edge(1e-300, 1e-300, 1),
+    ),
     source=f"{DLMF}, 4.7.7; e^x rather than y + 1, which loses e^x below x = −37",
 )
 sqrt = unary(
@@ -152,7 +157,7 @@ square = unary(
     tex="{0:atom}^2",
     tex_array=r"{0:atom}^{{\odot 2}}",
     binds=POWER,
-    edges=(Edge(0, 0, 0), Edge(-INF, INF, -INF)),
+    edges=(Edge(0, 0, 0), Edge(-INF, INF, -INF), Edge(INF, INF, INF)),
     source="product rule",
 )
 tanh = unary(

@@ -131,6 +131,8 @@ class Op:
         self, operands: tuple[object, ...], given: dict[str, object]
     ) -> tuple[tuple[Expr, ...], dict[str, Any]]:
         fewest, most = self.arity
+        if not self.attrs and not given and fewest <= len(operands) <= most:
+            return tuple(lift(x) for x in operands), {}
         inputs = [
             lift(x) for x in operands[:most] if x is not None and not isinstance(x, (str, tuple))
         ]

@@ -55,20 +55,20 @@ def _made(roots: tuple[Expr, ...]) -> Iterable[tuple[str, str, tuple[str, object
 
 def _with_bodies(roots: tuple[Expr, ...]) -> Iterable[tuple[str, Expr]]:
     """Every node below `roots` and below their definitions, with the operation that was written."""
-    seen: set[object] = set()
+    seen: set[Expr] = set()
     todo = [("", root) for root in roots]
     while todo:
-        written, root = todo.pop()
-        for node in postorder(root):
-            name = written or node.op
-            if node in seen:
-                continue
-            seen.add(node)
-            yield name, node
-            # an operation that names no axis singles none out, so its definition asks for nothing
-            if any(isinstance(value, (str, tuple)) for _, value in node.attrs):
-                body = body_of(node)
-                todo += [] if body is None else [(name, body)]
+        written, node = todo.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield written or node.op, node
+        # an operation that names no axis singles none out, so its definition asks for nothing
+        if any(isinstance(value, (str, tuple)) for _, value in node.attrs):
+            body = body_of(node)
+            todo += [] if body is None else [(written or node.op, body)]
+        # last in, first out: what a definition is applied to is seen first, under its own name
+        todo += [(written, x) for x in node.inputs]
 
 
 def _over(node: Expr) -> Axes:

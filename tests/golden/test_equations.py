@@ -42,7 +42,16 @@ MODELS = expected_lines()
 
 
 @pytest.mark.seed(
-    "003-01", "003-08", "003-09", "003-11", "003-12", "003-13", "003-14", "003-15", "003-16", "003-17"
+    "003-01",
+    "003-08",
+    "003-09",
+    "003-11",
+    "003-12",
+    "003-13",
+    "003-14",
+    "003-15",
+    "003-16",
+    "003-17",
 )
 @pytest.mark.parametrize("model", MODELS)
 def test_the_equations_of_cs230_come_out_as_the_document_prints_them(model):
@@ -58,7 +67,9 @@ def test_each_gradient_can_be_asked_for_alone(model):
 
 
 def test_there_are_four_models_and_twelve_gradients():
-    gradients = [line for lines in MODELS.values() for line in lines if line.startswith(r"\frac{\partial")]
+    gradients = [
+        line for lines in MODELS.values() for line in lines if line.startswith(r"\frac{\partial")
+    ]
     assert (len(MODELS), len(gradients)) == (4, 12)
 
 

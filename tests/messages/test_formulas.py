@@ -20,7 +20,7 @@ MAY_USE = (
 
 
 def refused(text, error):
-    """The message of the error that the text gets, within 10 ms of processor time, best of three."""
+    """The message of the error that the text gets, within 10 ms (best of three)."""
     best = float("inf")
     for _ in range(3):
         start = time.process_time()

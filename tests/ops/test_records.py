@@ -10,8 +10,9 @@ from chainrule.expr import input_
 from chainrule.ops import OPS
 from chainrule.ops.record import Op, register
 from tests.ops import assertions
-from tests.ops.cases import RANDOM, axes_of, case, layout_ids, run
+from tests.ops.cases import RANDOM, SIZES, axes_of, case, layout_ids, run
 from tests.ops.kinks import KINKS, assert_kink
+from tests.oracles.textbook import evaluate
 
 NAMES = list(OPS)
 LAYOUTS = [pytest.param(name, i, id=f"{name}-{i}") for name, i in layout_ids()]
@@ -112,6 +113,25 @@ def test_values_and_slopes_at_kinks_and_infinities(op):
     assertions.assert_edges(op)
 
 
+ONE_NUMBER = [name for name in NAMES if assertions.is_function_of_one_number(name)]
+# written as a product, one factor of which becomes infinite and the other 0: NaN there, as in IEEE 754
+PRODUCTS = ("gelu", "gelu_tanh", "silu")
+
+
+@pytest.mark.parametrize("op", [name for name in ONE_NUMBER if name not in PRODUCTS])
+def test_functions_of_one_number_state_what_they_are_at_infinity(op):
+    stated = {edge.x for edge in OPS[op].edges}
+    defined = {-np.inf, np.inf} if OPS[op].domain[0][0] < -1 else {np.inf}
+    assert defined <= stated
+
+
+@pytest.mark.parametrize("op", PRODUCTS)
+def test_products_have_their_limits_far_out_and_no_value_at_infinity(op):
+    assert assertions.value_and_slope(op, 1e4) == (1e4, 1)
+    assert assertions.value_and_slope(op, -1e4) == (0, 0)
+    assert np.isnan(assertions.value_and_slope(op, -np.inf)[0])
+
+
 @pytest.mark.parametrize("op", NAMES)
 def test_second_derivatives_far_out_are_numbers(op):
     assertions.assert_second_derivative_far_out(op)
@@ -196,3 +216,34 @@ def test_two_records_cannot_have_one_name():
 def test_a_record_either_has_a_derivative_or_says_why_not(op):
     record: Op = OPS[op]
     assert (record.vjp is None) == bool(record.no_gradient)
+
+
+# the textbook's formulas have no value there: log 0, 0/0
+NOT_AT_ZERO = ("pow", "div", "log", "bce", "kl")
+TRUTH = [
+    name
+    for name, record in OPS.items()
+    if record.takes[0] == ("float", "bool") and name not in (*NOT_AT_ZERO, *RANDOM)
+]
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("op", TRUTH)
+def test_truth_values_count_as_0_and_1(op, dtype):
+    for layout in OPS[op].layouts:
+        texts = [t if t.split()[-1:] in (["int"], ["bool"]) else f"{t} bool" for t in layout.inputs]
+        inputs = [input_(f"x{i}", text) for i, text in enumerate(texts)]
+        node = OPS[op](*inputs, **layout.attrs)
+        sizes = dict.fromkeys(SIZES, 2) | {axis: n for x in inputs for axis, n in x.sizes.items()}
+        rng = np.random.default_rng(0)
+        given = {}
+        for x in inputs:
+            shape = [sizes[axis] for axis in x.axes]
+            given[x] = rng.random(shape) < 0.5 if x.kind == "bool" else rng.integers(0, 3, shape)
+        # a real input says which float type is meant, and has the axes that are repeated along
+        witness = input_("w", " ".join(node.axes) if op == "expand" else "")
+        given[witness] = np.zeros([sizes[axis] for axis in witness.axes])
+        wanted = evaluate([node], given)[node]
+        (actual,) = run([node], given, dtype)
+        np.testing.assert_allclose(actual, wanted, rtol=64 * np.finfo(dtype).eps, atol=1e-6)
