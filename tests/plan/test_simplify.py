@@ -26,7 +26,7 @@ CHAINS, LENGTH = 200, 60
 
 
 def raw(op, *inputs, **attrs):
-    """A node as a vjp may leave it, without the shortcuts of the functions that build such nodes."""
+    """A node as a vjp may leave it, without the shortcuts of functions that build such nodes."""
     return OPS[op](*inputs, **attrs)
 
 
@@ -39,7 +39,7 @@ EXAMPLES = {
     "x + 0 = 0 + x = x": [(X + 0, X), (0 + X, X), (ZERO + X, X)],
     "x − 0 = x": [(X - 0, X)],
     "0 − x = −x": [(0 - X, -X)],
-    "−(−x) = x": [(-(-X), X)],
+    "−(−x) = x": [(raw("neg", -X), X)],
     "the negative of a number is a number": [(-const(2), const(-2))],
     "arithmetic of numbers is a number": [
         (const(2) + 3, const(5)),
