@@ -14,8 +14,6 @@ Write a network down; chainrule works out every derivative, shows it, checks it 
 from __future__ import annotations
 
 import importlib
-import sys
-import types
 from typing import Any
 
 __version__ = "0.1.0"
@@ -25,11 +23,11 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "derivation": ("derive", "per_example", "Derivation", "PerExample"),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
-    "define": ("with_loss",),
+    "definition": ("with_loss",),
     "expr": ("Definition", "Expr"),
     "nn": ("mlp", "dense", "without_dropout"),
     "errors": ("ChainruleError", "ChainruleWarning"),
-    "train": (
+    "training": (
         "train", "Run", "load_run",
         "SGD", "Momentum", "Nesterov", "RMSprop", "Adagrad", "Adam", "AdamW",
         "Initialiser", "Schedule", "EarlyStopping",
@@ -76,14 +74,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
-
-
-class _Package(types.ModuleType):
-    """Keeps `chainrule.derive` the function when the import system binds the module of that name."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _SPELLED and isinstance(value, types.ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

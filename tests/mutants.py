@@ -16,7 +16,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from chainrule.derive import rewrite_below, substitute
+from chainrule.differentiate import rewrite_below, substitute
 from chainrule.errors import ChainruleError, ShapeError
 from chainrule.expr import Expr, Spec, const, input_, make, postorder
 from chainrule.ops import OPS, Op, expand, onto, sum_

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.derive import reverse
+from chainrule.differentiate import reverse
 from chainrule.expr import Expr, describe_axes, postorder
 from chainrule.ops import OPS
 from chainrule.plan.program import program

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from chainrule.define import with_loss
-from chainrule.derive import reverse
+from chainrule.definition import with_loss
+from chainrule.differentiate import reverse
 from chainrule.errors import (
     ChainruleError,
     DataFileNotFoundError,

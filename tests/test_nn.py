@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.define import with_loss
+from chainrule.definition import with_loss
 from chainrule.errors import GraphError, ParameterError
 from chainrule.expr import LONGEST_NAME, Definition, input_
 from chainrule.netfile import define, parse_net
@@ -104,7 +104,7 @@ def test_weights_start_as_the_activation_asks(activation):
 
 
 def test_every_initialiser_that_is_chosen_exists():
-    initialisers = pytest.importorskip("chainrule.train.init").INITIALISERS
+    initialisers = pytest.importorskip("chainrule.training.init").INITIALISERS
     chosen = {default_for(name) for name in OUTPUTS} | {"zeros", "normal", "constant"}
     assert chosen <= set(initialisers)
 

@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.check.evaluate import Graph
 from chainrule.check.named import POINTS, Array, Named, Run
 from chainrule.check.primitives import NOT_ANALYTIC
-from chainrule.derive import depends_on
+from chainrule.differentiate import depends_on
 from chainrule.expr import Expr
 
 # its square, 6e-61, vanishes beside every real part; a power of two divides exactly

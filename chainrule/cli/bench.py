@@ -78,10 +78,10 @@ def measure(workload: Workload, epochs: int) -> dict[str, Any]:
     """Microseconds per step of both, and whether their losses agree."""
     from chainrule.cli.by_hand import Perceptron
     from chainrule.nn import mlp
-    from chainrule.train.data import batches
-    from chainrule.train.loop import EpochView
-    from chainrule.train.optimizers import Optimizer
-    from chainrule.train.training import train
+    from chainrule.training.data import batches
+    from chainrule.training.loop import EpochView
+    from chainrule.training.optimizers import Optimizer
+    from chainrule.training.training import train
 
     X, y, labels = _data(workload)
     hand: Perceptron | None = None

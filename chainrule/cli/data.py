@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.cli.model import Preparation
 from chainrule.errors import DataError, ParameterError
 from chainrule.io.wording import plural
-from chainrule.train.data import split
+from chainrule.training.data import split
 
 if TYPE_CHECKING:
     from chainrule.io.dataset import Dataset

@@ -14,7 +14,7 @@ from chainrule.io.features import Features
 from chainrule.io.target import Target
 
 if TYPE_CHECKING:
-    from chainrule.train.result import Run
+    from chainrule.training.result import Run
 
 Array = NDArray[Any]
 FORMAT = 1
@@ -71,7 +71,7 @@ def load_model(directory: Path) -> tuple[Run, Preparation]:
     Raises:
         CheckpointError: there is no run, or it is damaged.
     """
-    from chainrule.train.rundir import load_run
+    from chainrule.training.rundir import load_run
 
     run = load_run(directory)
     return run, Preparation.of(run.preprocessing, directory.name)

@@ -9,7 +9,7 @@ from chainrule.errors import ParameterError, did_you_mean
 
 if TYPE_CHECKING:
     from chainrule.expr import Definition
-    from chainrule.train.optimizers import Optimizer
+    from chainrule.training.optimizers import Optimizer
 
 # Output of the last layer that makes each loss meaningful; "" leaves the sums as they are.
 CLASS_LOSSES = {
@@ -98,7 +98,7 @@ def optimizer(
     Raises:
         ParameterError: a rule or option that does not exist, or an option that is given twice.
     """
-    from chainrule.train.optimizers import Optimizer
+    from chainrule.training.optimizers import Optimizer
 
     name = text.partition(":")[0].strip()
     if momentum is not None and name == "sgd":

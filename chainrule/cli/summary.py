@@ -13,7 +13,7 @@ from chainrule.io.wording import plural
 if TYPE_CHECKING:
     from chainrule.cli.data import Prepared
     from chainrule.cli.network import Network
-    from chainrule.train.result import Run
+    from chainrule.training.result import Run
 
 OVERFIT = 1.5  # a validation loss this many times its lowest is worth a word,
 LATE = 0.8  # if that was not near the end anyway

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chainrule.cli.data import Prepared
     from chainrule.cli.network import Network
     from chainrule.io.dataset import Dataset
-    from chainrule.train.result import Run
+    from chainrule.training.result import Run
 
 DATA = Group("Data", sort_key=1)
 NETWORK = Group("Network and loss", sort_key=2)
@@ -225,7 +225,7 @@ def _trained(
 ) -> Run:
     """The trained network, which is written to `place`."""
     from chainrule.cli import network as choices
-    from chainrule.train.training import train as train_network
+    from chainrule.training.training import train as train_network
 
     rows = ready.parts["training"]
     regression = ready.preparation.target.task == "regression"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chainrule.derive import Why
+from chainrule.differentiate import Why
 from chainrule.expr import Expr, describe_axes, postorder
 from chainrule.plan.derived import Derived
 from chainrule.plan.program import LEAVES, Program

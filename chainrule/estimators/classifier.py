@@ -16,7 +16,7 @@ from chainrule.estimators.rows import Weights, check_length, weights_of
 from chainrule.estimators.targets import Labels, check_labels, class_weights
 from chainrule.io.arrays import Floats
 from chainrule.ops import Op
-from chainrule.train import EarlyStopping, Optimizer, Schedule
+from chainrule.training import EarlyStopping, Optimizer, Schedule
 
 Array = NDArray[Any]
 

@@ -17,11 +17,11 @@ from chainrule.estimators.targets import Labels, Numbers
 from chainrule.io.arrays import Floats
 from chainrule.nn import mlp
 from chainrule.run.reference import Reference
-from chainrule.train import Run, train
-from chainrule.train.data import split
-from chainrule.train.metrics import predicted
-from chainrule.train.step import prediction_program
-from chainrule.train.task import Task, task_of
+from chainrule.training import Run, train
+from chainrule.training.data import split
+from chainrule.training.metrics import predicted
+from chainrule.training.step import prediction_program
+from chainrule.training.task import Task, task_of
 
 Array = NDArray[Any]
 BATCH_SIZE = 32

@@ -24,7 +24,7 @@ from chainrule.estimators.rows import (
 from chainrule.estimators.targets import Labels, Numbers
 from chainrule.io.arrays import frame_columns
 from chainrule.ops import Op
-from chainrule.train import EarlyStopping, Optimizer, Schedule
+from chainrule.training import EarlyStopping, Optimizer, Schedule
 
 Array = NDArray[Any]
 RandomState = int | np.random.RandomState | np.random.Generator | None

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.errors import ParameterError, did_you_mean
 from chainrule.nn import ACTIVATIONS
-from chainrule.train import EarlyStopping, Optimizer, Schedule
+from chainrule.training import EarlyStopping, Optimizer, Schedule
 
 LARGEST_SEED = 2**64 - 1
 # With Adam's own 0.001, 20 epochs on a few hundred rows end long before the loss does.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from chainrule.define import Function, from_function, without_frozen
+from chainrule.definition import Function, from_function, without_frozen
 from chainrule.errors import DataFileNotFoundError, FormulaError, ParameterError, did_you_mean
 from chainrule.expr import Definition
 from chainrule.netfile.text import parse_net

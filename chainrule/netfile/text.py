@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from chainrule.define import moved
+from chainrule.definition import moved
 from chainrule.errors import ChainruleError, FormulaError, GraphError, ShapeError
 from chainrule.expr import Definition, Expr, input_, parse_axes
 from chainrule.netfile.calls import form_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chainrule.derive import Gradients, alongside, depends_on, keep, reverse, rewrite_below
+from chainrule.differentiate import Gradients, alongside, depends_on, keep, reverse, rewrite_below
 from chainrule.errors import GraphError, ParameterError, did_you_mean
 from chainrule.expr import EXAMPLES, Definition, Expr, postorder
 from chainrule.ops import OPS, expand, sum_, transpose

@@ -12,7 +12,7 @@ import chainrule as cr
 from chainrule.errors import ChainruleWarning, DataError
 from chainrule.estimators.rows import Scale
 from chainrule.io.load import load
-from chainrule.train.progress import Progress
+from chainrule.training.progress import Progress
 
 ROOT = Path(__file__).parents[2]
 

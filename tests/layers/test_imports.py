@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import chainrule
+
 PACKAGE = Path(__file__).parents[2] / "chainrule"
 
 # Left may not import right. Parts in one pair of braces may not import each other.
@@ -18,13 +20,13 @@ LAYERS = (
     {"expr"},
     {"ops"},
     {"nn"},
-    {"define"},
+    {"definition"},
     {"netfile"},
-    {"derive"},
+    {"differentiate"},
     {"plan"},
     {"emit"},
     {"run"},
-    {"train"},
+    {"training"},
     {"explain", "check"},
     {"derivation"},
     {"io"},
@@ -198,12 +200,12 @@ def test_folders_are_at_most_two_levels_deep():
         ("errors.py", "from . import expr"),
         ("ops/record.py", "from ..nn import dense"),
         ("ops/record.py", "from .. import derive"),
-        ("derive.py", "def f():\n    from chainrule.emit.tex import latex"),
-        ("derive.py", "if TYPE_CHECKING:\n    from chainrule.run import engine"),
+        ("differentiate.py", "def f():\n    from chainrule.emit.tex import latex"),
+        ("differentiate.py", "if TYPE_CHECKING:\n    from chainrule.run import engine"),
         ("plan/memory.py", "import importlib\nimportlib.import_module('chainrule.run')"),
         ("plan/memory.py", "import_module(name)"),
         ("explain/steps.py", "from chainrule.check import gradient"),
-        ("define.py", "from chainrule.netfile import read"),
+        ("definition.py", "from chainrule.netfile import read"),
         ("io/csv.py", "from chainrule.estimators import Classifier"),
         ("io/csv.py", "import chainrule as cr"),
         ("io/csv.py", "from chainrule import train_network"),
@@ -217,7 +219,7 @@ def test_a_planted_import_to_the_right_is_found(name, text):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("cli/main.py", "from chainrule.train import loop\nfrom . import commands"),
+        ("cli/main.py", "from chainrule.training import loop\nfrom . import commands"),
         (
             "ops/record.py",
             "from chainrule.ops.table import TABLE\nfrom .layout import x\nimport math",
@@ -235,7 +237,7 @@ def test_an_import_to_the_left_or_within_a_part_is_fine(name, text):
     ("name", "text"),
     [
         ("ops/record.py", "import numpy as np"),
-        ("derive.py", "def f():\n    import numpy.linalg"),
+        ("differentiate.py", "def f():\n    import numpy.linalg"),
         ("emit/llvm.py", "from llvmlite import ir"),
         ("plan/program.py", "from concurrent.futures import ThreadPoolExecutor"),
         ("expr.py", "from pathlib import Path"),
@@ -282,3 +284,9 @@ def test_a_planted_long_module_and_a_long_function_are_found():
 def test_a_planted_third_folder_is_found():
     assert too_deep("ops/losses/mse.py")
     assert not too_deep("ops/losses.py")
+
+
+def test_no_public_name_is_also_the_name_of_a_module():
+    """Importing chainrule.x would otherwise put the module in the place of the function cr.x."""
+    modules = {path.stem for path in PACKAGE.iterdir()} - {"__init__", "__pycache__"}
+    assert not modules & set(chainrule.__all__)

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from chainrule.define import with_loss
-from chainrule.derive import reverse
+from chainrule.definition import with_loss
+from chainrule.differentiate import reverse
 from chainrule.errors import FormulaError, GraphError, ShapeError
 from chainrule.expr import LONGEST_NAME, input_
 from chainrule.netfile import define, parse_net, write_net

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from chainrule.derive import reverse
+from chainrule.differentiate import reverse
 from chainrule.expr import Spec, const, input_, rewrite
 from chainrule.ops import OPS, body_of, onto, sum_
 from chainrule.ops.record import UNARY

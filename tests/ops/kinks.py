@@ -12,7 +12,7 @@ from math import inf, log
 
 import numpy as np
 
-from chainrule.derive import reverse
+from chainrule.differentiate import reverse
 from chainrule.expr import Spec, const, input_
 from chainrule.ops import OPS, expand
 from tests.ops.cases import run

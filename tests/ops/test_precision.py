@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from mpmath import mp
 
-from chainrule.derive import reverse
+from chainrule.differentiate import reverse
 from chainrule.expr import const, input_
 from chainrule.ops import OPS, expand
 from tests.ops.cases import run

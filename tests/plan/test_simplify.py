@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.derive import reverse
+from chainrule.differentiate import reverse
 from chainrule.expr import const, input_, postorder
 from chainrule.ops import OPS, contraction, expand, sum_, transpose
 from chainrule.ops.arithmetic import exp

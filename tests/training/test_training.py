@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from chainrule.define import with_loss
+from chainrule.definition import with_loss
 from chainrule.errors import BatchSizeWarning, DivergenceError, ParameterError
 from chainrule.netfile import define
 from chainrule.nn import mlp
@@ -15,7 +15,7 @@ from chainrule.ops.activations import sigmoid
 from chainrule.ops.arithmetic import tanh
 from chainrule.ops.losses import mse, sum_squares
 from chainrule.run.keyed import normal, permutation
-from chainrule.train import (
+from chainrule.training import (
     SGD,
     Adam,
     AdamW,
@@ -23,7 +23,7 @@ from chainrule.train import (
     Momentum,
     train,
 )
-from chainrule.train.data import split
+from chainrule.training.data import split
 
 
 def line(w: "", b: "", x: "m", y: "m"):

@@ -17,8 +17,8 @@ from chainrule.errors import (
 from chainrule.nn import mlp
 from chainrule.ops.losses import mse
 from chainrule.run.keyed import normal
-from chainrule.train import load_run, rundir, train
-from chainrule.train.toml import dumps
+from chainrule.training import load_run, rundir, train
+from chainrule.training.toml import dumps
 
 X = normal(0, "check", 0, (40, 4))
 LABELS = np.arange(40) % 3

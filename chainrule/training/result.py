@@ -14,11 +14,11 @@ from chainrule.errors import ParameterError
 from chainrule.expr import Definition
 from chainrule.run.bind import Array
 from chainrule.run.reference import Reference
-from chainrule.train.data import Rows, features
-from chainrule.train.metrics import chosen, decided, evaluated, predicted
-from chainrule.train.step import evaluation_program, prediction_program
-from chainrule.train.targets import targets
-from chainrule.train.task import Task
+from chainrule.training.data import Rows, features
+from chainrule.training.metrics import chosen, decided, evaluated, predicted
+from chainrule.training.step import evaluation_program, prediction_program
+from chainrule.training.targets import targets
+from chainrule.training.task import Task
 
 History = list[dict[str, float]]
 
@@ -132,7 +132,7 @@ class Run:
         Raises:
             CheckpointError: there is a run already (unless `overwrite`), or it cannot be written.
         """
-        from chainrule.train.rundir import RunDirectory
+        from chainrule.training.rundir import RunDirectory
 
         RunDirectory.create(directory, overwrite=overwrite).finish(self)
 

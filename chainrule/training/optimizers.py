@@ -9,8 +9,8 @@ from chainrule.emit.python import source
 from chainrule.errors import ParameterError
 from chainrule.expr import Expr
 from chainrule.plan.program import program
-from chainrule.train.rules import RULES, Lines, equations, symbols_of, take, written
-from chainrule.train.spelling import Choice, Record
+from chainrule.training.rules import RULES, Lines, equations, symbols_of, take, written
+from chainrule.training.spelling import Choice, Record
 
 Dialect = Literal["paper", "pytorch"]
 

@@ -11,9 +11,9 @@ import numpy as np
 from chainrule.errors import ParameterError, did_you_mean
 from chainrule.run.bind import Array
 from chainrule.run.reference import Reference
-from chainrule.train.data import Rows
-from chainrule.train.step import PREDICTION
-from chainrule.train.task import PROBABILITY_LOSSES, Kind, Task
+from chainrule.training.data import Rows
+from chainrule.training.step import PREDICTION
+from chainrule.training.task import PROBABILITY_LOSSES, Kind, Task
 
 ROWS_AT_ONCE: Final = 4096  # bounds the memory that predicting many rows takes
 

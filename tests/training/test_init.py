@@ -10,7 +10,7 @@ import pytest
 
 from chainrule.errors import DTypeError, ParameterError, ShapeError
 from chainrule.nn import default_for
-from chainrule.train.init import INITIALISERS, Initialiser, draw
+from chainrule.training.init import INITIALISERS, Initialiser, draw
 
 FAN_IN, FAN_OUT = 300, 200
 

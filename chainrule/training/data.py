@@ -13,7 +13,7 @@ from chainrule.errors import DataError, DTypeError, ParameterError, ShapeError
 from chainrule.expr import Expr
 from chainrule.run import keyed
 from chainrule.run.bind import Array
-from chainrule.train.task import WEIGHTS, Task
+from chainrule.training.task import WEIGHTS, Task
 
 
 @dataclass(frozen=True)

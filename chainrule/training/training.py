@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from chainrule.errors import BatchSizeWarning, DivergenceError, ParameterError
 from chainrule.netfile import Definable, write_net
-from chainrule.train.data import Rows, features, float_type, split, weights_of
-from chainrule.train.loop import Callback, Loop, Plan
-from chainrule.train.metrics import chosen, told
-from chainrule.train.optimizers import Optimizer
-from chainrule.train.parameters import axis_sizes, initial_values
-from chainrule.train.progress import Mode, Progress
-from chainrule.train.result import Run
-from chainrule.train.rundir import RunDirectory
-from chainrule.train.schedules import Schedule
-from chainrule.train.settings import BatchSize, EarlyStopping, settings, stopping_of
-from chainrule.train.step import Limits
-from chainrule.train.targets import kind_of, labelled, targets
-from chainrule.train.task import Task, task_of, with_weights
+from chainrule.training.data import Rows, features, float_type, split, weights_of
+from chainrule.training.loop import Callback, Loop, Plan
+from chainrule.training.metrics import chosen, told
+from chainrule.training.optimizers import Optimizer
+from chainrule.training.parameters import axis_sizes, initial_values
+from chainrule.training.progress import Mode, Progress
+from chainrule.training.result import Run
+from chainrule.training.rundir import RunDirectory
+from chainrule.training.schedules import Schedule
+from chainrule.training.settings import BatchSize, EarlyStopping, settings, stopping_of
+from chainrule.training.step import Limits
+from chainrule.training.targets import kind_of, labelled, targets
+from chainrule.training.task import Task, task_of, with_weights
 
 Validation = float | tuple[object, object] | None
 

@@ -15,8 +15,8 @@ from chainrule.expr import input_
 from chainrule.plan.program import program
 from chainrule.run.keyed import normal
 from chainrule.run.reference import Reference
-from chainrule.train import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
-from chainrule.train.rules import RULES
+from chainrule.training import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
+from chainrule.training.rules import RULES
 
 STEPS = 1000
 OPERATIONS = 20  # roundings in one step of the longest rule, with a margin

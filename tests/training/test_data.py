@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from chainrule.define import with_loss
+from chainrule.definition import with_loss
 from chainrule.errors import DataError, DTypeError, GraphError, ParameterError, ShapeError
 from chainrule.netfile import define
 from chainrule.nn import mlp
 from chainrule.ops import OPS
 from chainrule.ops.losses import mse
 from chainrule.run.keyed import normal
-from chainrule.train import train
-from chainrule.train.data import batches, float_type, split
-from chainrule.train.task import task_of
+from chainrule.training import train
+from chainrule.training.data import batches, float_type, split
+from chainrule.training.task import task_of
 
 X = normal(0, "check", 0, (30, 4))
 LABELS = np.arange(30) % 3

@@ -16,7 +16,7 @@ from typing import Any, Final
 from chainrule.emit.tex import Printer, label
 from chainrule.expr import Expr, const, input_, postorder
 from chainrule.ops import OPS
-from chainrule.train.spelling import Option, Record, positive
+from chainrule.training.spelling import Option, Record, positive
 
 Lines = dict[str, Expr]
 """What one step computes, by name and in order: new values under the names of the parameter (w)

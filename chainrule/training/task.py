@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from chainrule.define import LOSSES, with_loss
-from chainrule.derive import substitute
+from chainrule.definition import LOSSES, with_loss
+from chainrule.differentiate import substitute
 from chainrule.errors import GraphError, ParameterError
 from chainrule.expr import EXAMPLES, Definition, Expr, input_, postorder
 from chainrule.netfile import Definable, define

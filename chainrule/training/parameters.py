@@ -11,8 +11,8 @@ from numpy.typing import DTypeLike
 from chainrule.errors import ParameterError, ShapeError, did_you_mean
 from chainrule.expr import Expr
 from chainrule.run.bind import Array
-from chainrule.train.init import draw
-from chainrule.train.task import Task
+from chainrule.training.init import draw
+from chainrule.training.task import Task
 
 
 def axis_sizes(

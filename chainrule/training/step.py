@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from chainrule.derive import depends_on
+from chainrule.differentiate import depends_on
 from chainrule.errors import ParameterError
 from chainrule.expr import Definition, Expr, Spec, const, input_, postorder
 from chainrule.ops import OPS, sum_
 from chainrule.plan.derived import Derived, derived
 from chainrule.plan.program import Program, program
 from chainrule.plan.simplify import simplify
-from chainrule.train.optimizers import Optimizer
-from chainrule.train.task import Task
+from chainrule.training.optimizers import Optimizer
+from chainrule.training.task import Task
 
 PREDICTION, PROBABILITIES = "prediction", "probabilities"
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from chainrule.errors import DataError, DTypeError, ShapeError
 from chainrule.run.bind import Array
-from chainrule.train.data import finite_floats, numbers, refuse_nothing
-from chainrule.train.task import Kind, Task
+from chainrule.training.data import finite_floats, numbers, refuse_nothing
+from chainrule.training.task import Kind, Task
 
 BINARY_LOSSES = ("bce", "bce_logits", "hinge")
 # Losses of real numbers for which a class label may be written as 1 for its unit and 0 elsewhere.

@@ -1,8 +1,8 @@
 """Training: initial values, schedules, update rules, the loop, and what it shows meanwhile."""
 
-from chainrule.train.init import Initialiser
-from chainrule.train.loop import EpochView
-from chainrule.train.optimizers import (
+from chainrule.training.init import Initialiser
+from chainrule.training.loop import EpochView
+from chainrule.training.optimizers import (
     SGD,
     Adagrad,
     Adam,
@@ -12,11 +12,11 @@ from chainrule.train.optimizers import (
     Optimizer,
     RMSprop,
 )
-from chainrule.train.result import Run
-from chainrule.train.rundir import load_run
-from chainrule.train.schedules import Schedule
-from chainrule.train.settings import EarlyStopping
-from chainrule.train.training import train
+from chainrule.training.result import Run
+from chainrule.training.rundir import load_run
+from chainrule.training.schedules import Schedule
+from chainrule.training.settings import EarlyStopping
+from chainrule.training.training import train
 
 __all__ = [
     "SGD",

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from chainrule.errors import ParameterError
-from chainrule.train.progress import Progress
+from chainrule.training.progress import Progress
 
 
 class Clock:

@@ -32,11 +32,11 @@ from chainrule.errors import (
 )
 from chainrule.netfile import parse_net, write_net
 from chainrule.run.bind import Array, bind
-from chainrule.train import toml
-from chainrule.train.files import refuse_unsafe, write_whole
-from chainrule.train.parameters import axis_sizes
-from chainrule.train.result import Run
-from chainrule.train.task import Task, task_of
+from chainrule.training import toml
+from chainrule.training.files import refuse_unsafe, write_whole
+from chainrule.training.parameters import axis_sizes
+from chainrule.training.result import Run
+from chainrule.training.task import Task, task_of
 
 FORMAT: Final = "chainrule-run"
 FORMAT_VERSION: Final = 1

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, NamedTuple
 
 from chainrule.errors import ParameterError
-from chainrule.train.spelling import Choice, Option, Record, count, fraction, positive
+from chainrule.training.spelling import Choice, Option, Record, count, fraction, positive
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 import chainrule.ops as ops
-from chainrule.define import LOSSES, with_loss
+from chainrule.definition import LOSSES, with_loss
 from chainrule.errors import GraphError, ParameterError, ShapeError
 from chainrule.expr import const, input_
 from chainrule.netfile import define, parse_net

@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from chainrule.errors import ParameterError
-from chainrule.train.optimizers import Optimizer
-from chainrule.train.schedules import Schedule
-from chainrule.train.step import Limits
+from chainrule.training.optimizers import Optimizer
+from chainrule.training.schedules import Schedule
+from chainrule.training.step import Limits
 
 BatchSize = int | Literal["all"]
 DEFAULT_BATCH: Final = 32

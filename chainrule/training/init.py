@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from chainrule.errors import ParameterError, ShapeError
 from chainrule.run import keyed
-from chainrule.train.spelling import Choice, Option, Record, positive
+from chainrule.training.spelling import Choice, Option, Record, positive
 
 Floats = NDArray[Any]
 

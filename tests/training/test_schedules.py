@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ParameterError
-from chainrule.train.init import Initialiser
-from chainrule.train.schedules import SCHEDULES, PlateauState, Schedule, factor, start, update
+from chainrule.training.init import Initialiser
+from chainrule.training.schedules import SCHEDULES, PlateauState, Schedule, factor, start, update
 
 HALF_ROOT = math.sqrt(0.5)
 

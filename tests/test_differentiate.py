@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from chainrule.derive import forward, hvp, keep, reverse
+from chainrule.differentiate import forward, hvp, keep, reverse
 from chainrule.errors import GraphError
 from chainrule.expr import Spec, const, input_, postorder
 from chainrule.ops import OPS, expand, size, sum_

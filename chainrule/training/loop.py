@@ -17,16 +17,16 @@ from chainrule.nn import KEY
 from chainrule.run import keyed
 from chainrule.run.bind import Array
 from chainrule.run.reference import Reference
-from chainrule.train import schedules
-from chainrule.train.data import Rows, batches
-from chainrule.train.metrics import evaluated, measured
-from chainrule.train.progress import Progress
-from chainrule.train.result import History, Run
-from chainrule.train.rules import RULES
-from chainrule.train.rundir import RunDirectory
-from chainrule.train.settings import Settings
-from chainrule.train.step import evaluation_program, gradient_program, training_step
-from chainrule.train.task import Task
+from chainrule.training import schedules
+from chainrule.training.data import Rows, batches
+from chainrule.training.metrics import evaluated, measured
+from chainrule.training.progress import Progress
+from chainrule.training.result import History, Run
+from chainrule.training.rules import RULES
+from chainrule.training.rundir import RunDirectory
+from chainrule.training.settings import Settings
+from chainrule.training.step import evaluation_program, gradient_program, training_step
+from chainrule.training.task import Task
 
 
 @dataclass(frozen=True)
