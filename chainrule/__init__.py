@@ -35,7 +35,7 @@ _PUBLIC = {
     "estimators": ("Classifier", "Regressor"),
     "ops.arithmetic": (
         "exp", "log", "log1p", "expm1", "sqrt", "square", "tanh", "erf", "sign", "maximum",
-        "minimum", "clip", "where",
+        "minimum", "clip", "where", "eq",
     ),
     "ops.activations": (
         "sigmoid", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "silu",

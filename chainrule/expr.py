@@ -8,6 +8,7 @@ work is shared and comparing is `is`. Nothing here computes: arrays appear first
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -71,8 +72,6 @@ class Expr:
     """One node: ``op(inputs, attrs)``. Made by `input_`, `const` or an operation."""
 
     __slots__ = ("__weakref__", "attrs", "axes", "inputs", "kind", "op", "sizes")
-    __array_ufunc__ = None  # NumPy must leave `array * expr` to us, which says what is wrong
-
     op: str
     inputs: tuple[Expr, ...]
     attrs: Attrs
@@ -83,8 +82,30 @@ class Expr:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"an Expr is immutable: cannot set {name!r}")
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *operands: object, **_: object) -> Expr:
+        """Arithmetic with NumPy numbers; anything else NumPy would do to expressions is refused."""
+        name = _UFUNCS.get(ufunc.__name__)
+        if name is None or method != "__call__":
+            raise _not_numpy(ufunc.__name__)
+        return _operator(name, *(lift(x) for x in operands))
+
+    def __array_function__(self, function: Any, *_: object) -> Expr:
+        """Raise a DTypeError: np.dot(w, x) is not what a definition can contain."""
+        raise _not_numpy(function.__name__)
+
+    def __array__(self, *_: object, **__: object) -> Any:
+        """Raise a DTypeError: an expression has no values yet."""
+        raise _not_numpy("array")
+
     def __getitem__(self, attr: str) -> Any:
-        """The attribute called `attr`."""
+        """The attribute called `attr`.
+
+        Raises:
+            GraphError: an index or a slice is asked for.
+        """
+        if not isinstance(attr, str):
+            hint = "Its axes have names: cr.cut(x, axis, into, start, stop), or declare other axes"
+            raise GraphError(f"{describe(self)}[…]: expressions have no positions", hint=hint)
         for key, value in self.attrs:
             if key == attr:
                 return value
@@ -162,6 +183,19 @@ class Expr:
 
 Operand = Expr | float | int
 
+# What NumPy calls the signs when one operand is a number of its own.
+_UFUNCS = {
+    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "power": "pow",
+    "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le",
+    "negative": "neg",
+}
+
+
+def _not_numpy(name: str) -> DTypeError:
+    hint = f"Use cr.{name} if there is one (`chainrule ops` lists them), @ for products"
+    return DTypeError(f"np.{name} cannot take an expression", hint=hint)
+
+
 OPERATORS: dict[str, Callable[..., Expr]] = {}
 """What ``+``, ``@`` … build. `chainrule.ops` fills it; an Expr by itself knows no operation."""
 
@@ -224,8 +258,11 @@ def lift(operand: object) -> Expr:
     """
     if isinstance(operand, Expr):
         return operand
-    if isinstance(operand, (int, float)):
-        return const(operand)
+    if isinstance(operand, numbers.Real) and not isinstance(operand, bool):
+        return const(float(operand))
+    if isinstance(operand, bool):
+        hint = "Compare entries with cr.eq(a, b), or with <, <=, >, >="
+        raise DTypeError("== and != compare expressions as objects, not their entries", hint=hint)
     hint = "Pass arrays when you call the result; inside a definition use its parameters"
     raise DTypeError(f"expected an expression or a number, got {type(operand).__name__}", hint=hint)
 

@@ -18,7 +18,7 @@ from chainrule.nn import dense, mlp
 from chainrule.ops.activations import relu, sigmoid
 from chainrule.ops.losses import mse
 
-HERE = "test_define.py:"
+HERE = "test_definition.py:"
 
 
 def two_sigmoid(W_1: "k n", b_1: "k", w_2: "1 k", b_2: "", X: "n m", y: "1 m"):

@@ -10,7 +10,7 @@ from chainrule.emit.chain import chain_lines, derivative
 from chainrule.emit.plain import plain
 from chainrule.emit.tex import Printer, label, orientations
 from chainrule.errors import ParameterError, did_you_mean
-from chainrule.expr import Expr, postorder
+from chainrule.expr import Expr
 from chainrule.plan.derived import Derived
 from chainrule.plan.program import LEAVES, program
 
@@ -93,7 +93,9 @@ def only(found: Derived, name: str, notation: str = "matrix") -> str:
         hint = did_you_mean(name, found.grads) or f"There are: {', '.join(found.grads)}"
         raise ParameterError(f"no derivative with respect to {name!r}", hint=hint)
     start = f"{partial(name, notation)} &="
-    return next(line for line in equations(found, notation).backward if line.startswith(start))
+    lines = equations(found, notation).backward
+    alone = f"{start} {Printer(*_names(found)).tex(found.grads[name]).text}"
+    return next((line for line in lines if line.startswith(start)), alone)
 
 
 def partial(name: str, notation: str = "matrix") -> str:
@@ -112,14 +114,11 @@ def _names(found: Derived) -> tuple[dict[Expr, str], dict[str, str]]:
 
 def _forward(found: Derived, printer: Printer) -> Iterator[tuple[str, str]]:
     named = {e: n for e, n in found.names.items() if e.op not in LEAVES and e is not found.value}
-    lines = program(
-        "", (), {"": found.value, **{n: e for e, n in named.items()}}, named, DEEPEST, share=False
-    )
-    order = {x: i for i, x in enumerate(postorder(found.value, *named))}
-    for line in sorted(lines.lines, key=lambda line: order[line.value]):
+    outputs = {"": found.value, **{n: e for e, n in named.items()}}
+    for line in program("", (), outputs, named, DEEPEST, share=False).lines:
         if line.value is not found.value:
             yield label(line.name), printer.definition(line.value).text
-            printer.names = {**printer.names, line.value: label(line.name)}
+            printer.names.setdefault(line.value, label(line.name))
     yield LOSS, printer.definition(found.value).text
 
 
@@ -128,22 +127,22 @@ def _backward(found: Derived, printer: Printer) -> Iterator[tuple[str, str]]:
         for name, expr in found.grads.items():
             yield partial(name), printer.definition(expr).text
         return
-    names = {
+    wanted = {
         e: partial(n)
-        for n, e in found.cotangents.items()
+        for derivatives in (found.cotangents, found.grads)
+        for n, e in derivatives.items()
         if e.op not in LEAVES and e not in printer.names
     }
-    grads = {e: n for n, e in found.grads.items()}
-    outputs = {n: e for e, n in grads.items()}
-    lines = program("", (), outputs, {**found.names, **names, **grads}, DEEPEST, share=False)
-    for line in lines.lines:
-        if line.value in grads:
-            yield partial(grads[line.value]), printer.definition(line.value).text
-        elif line.value in names:
-            yield names[line.value], printer.definition(line.value).text
-        elif line.value not in printer.names:
-            yield label(line.name), printer.definition(line.value).text
-        printer.names = {line.value: names.get(line.value, label(line.name)), **printer.names}
+    lines = program("", (), found.grads, {**found.names, **wanted}, DEEPEST, share=False).lines
+    for line in lines:
+        if line.value not in printer.names:
+            symbol = wanted.get(line.value, label(line.name))
+            yield symbol, printer.definition(line.value).text
+            printer.names[line.value] = symbol
+    # a derivative that is a value of the forward pass, a number, or that of another parameter
+    for name, expr in found.grads.items():
+        if wanted.get(expr) != partial(name):
+            yield partial(name), printer.tex(expr).text
 
 
 def symbols(expr: Expr, printer: Printer) -> int:

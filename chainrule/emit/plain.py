@@ -54,6 +54,10 @@ _ACCENTS = {r"\hat": "\u0302", r"\bar": "\u0304", r"\tilde": "\u0303"}
 _BELOW = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
 _BELOW_LETTERS = {"i": "ᵢ", "j": "ⱼ"}
 _ABOVE = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
+# one number, or one letter or word with its accent and subscript, perhaps with ∂ or d in front
+_ONE_SYMBOL = re.compile(
+    "[0-9.]+|[∂d]?[^\\W\\d_]\\u0302?[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]*|[∂d]?[^\\W\\d_]{2,}[₀₁₂₃₄₅₆₇₈₉]*"
+)
 _GROUP = r"\{([^{}]*)\}"
 
 
@@ -66,31 +70,39 @@ def plain(line: str) -> str:
     text = line
     for accent, mark in _ACCENTS.items():
         text = re.sub(re.escape(accent) + _GROUP, rf"\g<1>{mark}", text)
-    text = _WORDS.sub(lambda m: _ALL[m[0]], text)
+    text = _WORDS.sub(_symbol, text)
     text = re.sub(r"(?<=[\w)])\\operatorname", r" \\operatorname", text)
     text = re.sub(r"\\(?:mathrm|operatorname|text)" + _GROUP, r"\1", text)
     before = ""
     while text != before:  # the innermost groups first
         before = text
-        text = re.sub(r"\\frac" + _GROUP + _GROUP, _fraction, text)
         text = re.sub(
             "_" + _GROUP + r"|_([A-Za-z0-9])", lambda m: _lowered(m[1] or m[2] or ""), text
         )
         text = re.sub(r"\^" + _GROUP + r"|\^([0-9ᵀ])", lambda m: _raised(m[1] or m[2] or ""), text)
         text = re.sub(r"√" + _GROUP, r"√(\1)", text)
+        text = re.sub(r"\\frac" + _GROUP + _GROUP, _fraction, text)
     text = re.sub(r"\\([#$%&_{}])", r"\1", text).replace("log (", "log(")
     text = re.sub(r"\| ([^|]*) \|", r"|\1|", text)
     return unicodedata.normalize("NFC", re.sub(r" +", " ", text).strip())
 
 
+def _symbol(match: re.Match[str]) -> str:
+    """The character for a control word; a name such as tanh stands apart from what it follows."""
+    char = _ALL[match[0]]
+    apart = (
+        len(char) > 1 and char[0].isalpha() and re.search(r"[\w)}]$", match.string[: match.start()])
+    )
+    return f" {char}" if apart else char
+
+
 def _fraction(match: re.Match[str]) -> str:
     upper, lower = (part.replace("∂ ", "∂").strip() for part in match.groups())
-    simple = re.compile("[\\w\u0302\u20d7₀-₉ᵢⱼ₊₋]+")
-    shown = [part if simple.fullmatch(part.lstrip("∂")) else f"({part})" for part in (upper, lower)]
+    shown = [part if _ONE_SYMBOL.fullmatch(part) else f"({part})" for part in (upper, lower)]
     text = f"{shown[0]}/{shown[1]}"
-    if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
-        return text
     before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
+        return f"{text} " if after.isalnum() else text
     beside = (
         before.isalnum() or before in tuple(")ᵀ⃗") or after.isalnum() or after in tuple("(‖Σ\\1")
     )
@@ -111,7 +123,9 @@ def _raised(text: str) -> str:
     if text == "ᵀ":
         return text
     if text.startswith("⊙"):
-        return "⊙" + text.removeprefix("⊙").strip().translate(_ABOVE)
+        power = text.removeprefix("⊙").strip()
+        plain_number = re.fullmatch(r"-?[0-9]+", power)
+        return f"⊙{power.translate(_ABOVE)}" if plain_number else f"^⊙({power})"
     if re.fullmatch(r"[0-9+-]+", text):
         return text.translate(_ABOVE)
     return f"^({text})" if len(text) > 1 else f"^{text}"

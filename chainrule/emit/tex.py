@@ -81,13 +81,17 @@ class Tex:
         return self.inside() if self.binds < level else self.text
 
 
+_NUMBER_AT_END = re.compile(r"(?<![_0-9.])[0-9][0-9.]*$")
+_WORD_AT_END = re.compile(r"\\[A-Za-z]+$|_\w$|_\{[^{}]*\}$")
+
+
 def join(left: str, right: str) -> str:
     """Two factors side by side, kept apart where they would read as one word or one number."""
-    if re.search(r"\\[A-Za-z]+$|_\w$|_\{[^{}]*\}$", left) and right[:1].isalpha():
-        return f"{left} {right}"
-    if right[:1].isdigit() and (left[-1:].isdigit() or left[-1:] == "}"):
+    if right[:1].isdigit() and left:
         return rf"{left} \cdot {right}"
-    return left + right
+    if right.startswith(r"\vec{1}") and _NUMBER_AT_END.search(left):
+        return rf"{left} \cdot {right}"
+    return f"{left} {right}" if _WORD_AT_END.search(left) and right[:1].isalpha() else left + right
 
 
 class _Operand:
@@ -139,7 +143,7 @@ class Printer:
     """Prints expressions; those with a name are printed as it."""
 
     def __init__(self, names: Mapping[Expr, str], orientation: Mapping[str, str]) -> None:
-        self.names = names
+        self.names = dict(names)
         self.orientation = orientation
 
     def tex(self, node: Expr) -> Tex:
@@ -202,13 +206,13 @@ def transposed(tex: Tex) -> Tex:
 
 
 def number(value: float) -> Tex:
-    """A constant."""
+    """A constant, with all its digits: what is shown is what is computed with."""
     if value in (float("inf"), -float("inf")):
         return Tex(r"\infty", ATOM) if value > 0 else Tex(r"-\infty", SUM)
-    text = f"{value:.6g}"
+    text = repr(value).removesuffix(".0")
     if "e" in text:
         digits, power = text.split("e")
-        return Tex(rf"{digits} \cdot 10^{{{int(power)}}}", PRODUCT)
+        return Tex(rf"{digits} \cdot 10^{{{int(power)}}}", SUM if value < 0 else PRODUCT)
     return Tex(text, SUM if value < 0 else ATOM)
 
 
@@ -222,7 +226,7 @@ def _mul(p: Printer, node: Expr) -> Tex | None:
 
 def _contract(p: Printer, node: Expr) -> Tex | None:
     a, b = node.inputs
-    over = node["over"]
+    over = tuple(axis for axis in node["over"] if axis != "1") or node["over"]
     shared = [axis for axis in a.axes if axis in b.axes and axis not in over]
     if shared or len(over) > 1 or len(a.axes) > 2 or len(b.axes) > 2:
         return _indexed(p, node)

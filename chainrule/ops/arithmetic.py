@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from chainrule.expr import Expr
+from chainrule.errors import GraphError
+from chainrule.expr import Expr, describe
 from chainrule.ops.record import (
     BINARY,
     BINARY_MISTAKES,
@@ -63,8 +65,17 @@ mul = binary(
     binds=HADAMARD,
     source="product rule",
 )
+
+
+def _not_by_zero(inputs: tuple[Expr, ...], attrs: dict[str, Any]) -> dict[str, Any]:
+    if inputs[1].op == "const" and inputs[1]["value"] == 0:
+        raise GraphError(f"{describe(inputs[0])} is divided by the number 0", where="div")
+    return attrs
+
+
 div = binary(
     "div",
+    prepare=_not_by_zero,
     summary="Quotient, element by element.",
     vjp=lambda g, y, a, b: (g / b, -(g * y / b)),
     tex=r"\frac{{{0}}}{{{1}}}",
@@ -87,7 +98,8 @@ def _pow_vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> Cotangents:
     if b.op != "const" or b["value"] == 0:  # 0^0 is 1 like its neighbours: slope 0, not 0 · 0^(−1)
         to_base = where(eq(b, 0), 0, to_base)
     # at a = 0 the logarithm is infinite, but 0^b does not move with b > 0: slope 0, not 0 · ∞
-    to_exponent = g * y * log(where(eq(a, 0), 1, a))
+    never_zero = a.op == "const" and a["value"] != 0
+    to_exponent = g * y * log(a if never_zero else where(eq(a, 0), 1, a))
     return to_base, to_exponent
 
 
@@ -96,6 +108,7 @@ pow_ = binary(
     summary="Power, element by element.",
     vjp=_pow_vjp,
     tex="{0:atom}^{{{1}}}",
+    tex_array=r"{0:atom}^{{\odot {1}}}",
     binds=POWER,
     domain=((0.3, 3), (-2, 2)),
     source="d(a^b) = b a^(b−1) da + a^b ln a db",

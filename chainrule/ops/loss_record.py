@@ -56,7 +56,7 @@ def _mismatch(name: str, prediction: Expr, target: Expr) -> ShapeError:
         return ShapeError(f"{what} have different axes", where=name)
     index = ", ".join(":" if axis in narrow.axes else "None" for axis in wide.axes)
     role = "target" if narrow is target else "prediction"
-    hint = f"Use {role}[{index}] with {describe_axes(prediction)} and {describe_axes(target)}"
+    hint = f"Use {role}[{index}] and declare it with axes '{' '.join(wide.axes)}'"
     return ShapeError(f"{what} would broadcast to ({', '.join(wide.axes)})", where=name, hint=hint)
 
 

@@ -105,6 +105,23 @@ def _drop_expand_in_contract(node: Expr) -> Expr | None:
     return None
 
 
+def _number_of_expand(node: Expr) -> Expr | None:
+    """A number times what is repeated is repeated."""
+    for i, x in enumerate(node.inputs):
+        other = node.inputs[1 - i]
+        if x.op == "expand" and not other.axes and not x.inputs[0].axes and other.kind == "float":
+            operands = (x.inputs[0], other) if i == 0 else (other, x.inputs[0])
+            return expand(OPS["mul"](*operands), node.axes)
+    return None
+
+
+def _minus_one(node: Expr) -> Expr | None:
+    for i, x in enumerate(node.inputs):
+        if x.op == "const" and x["value"] == -1:
+            return _if_same_axes(node, -node.inputs[1 - i])
+    return None
+
+
 def _sum_of_nothing(node: Expr) -> Expr | None:
     return node.inputs[0] if not node["over"] and node.inputs[0].kind == "float" else None
 
@@ -177,6 +194,8 @@ def _rename_back(node: Expr) -> Expr | None:
 ARITHMETIC = ("add", "sub", "mul", "div", "pow")
 RULES: tuple[Rule, ...] = (
     Rule(("mul",), "1 · x = x · 1 = x", _neutral(1, 0, 1)),
+    Rule(("mul",), "−1 · x = −x", _minus_one),
+    Rule(("mul",), "a number times what is repeated is repeated", _number_of_expand),
     Rule(("div", "pow"), "x / 1 = x^1 = x", _neutral(1, 1)),
     Rule(("add",), "x + 0 = 0 + x = x", _neutral(0, 0, 1)),
     Rule(("sub",), "x − 0 = x", _neutral(0, 1)),

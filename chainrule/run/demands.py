@@ -27,11 +27,13 @@ class Demands:
         labels: inputs that hold positions, and the axis along which these must exist.
         made: axes that operations make, with the operation and how the size follows from others,
             in an order in which it can be found.
+        cuts: axes of which a run of entries is taken: the axis, that of the run, where it begins.
     """
 
     entries: Mapping[str, str]
     labels: tuple[tuple[str, str], ...]
     made: tuple[tuple[str, str, tuple[str, object]], ...]
+    cuts: tuple[tuple[str, str, int, tuple[str, ...]], ...]
 
 
 def demands(roots: Iterable[Expr]) -> Demands:
@@ -42,7 +44,10 @@ def demands(roots: Iterable[Expr]) -> Demands:
             entries.setdefault(axis, name)
         if node.op in LOOK_UP and node.inputs[-1].op == "input":
             labels[node.inputs[-1].name, node["axis"]] = None
-    return Demands(entries, tuple(labels), tuple(_made(roots)))
+    cuts = tuple(
+        (n["axis"], n["into"], n["start"], n["after"]) for n in postorder(*roots) if n.op == "slice"
+    )
+    return Demands(entries, tuple(labels), tuple(_made(roots)), cuts)
 
 
 def _made(roots: tuple[Expr, ...]) -> Iterable[tuple[str, str, tuple[str, object]]]:
@@ -98,6 +103,11 @@ def refuse(asked: Demands, arrays: Mapping[str, Array], sizes: Mapping[str, int]
             raise ShapeError(
                 f"makes {made} along axis {axis!r}, elsewhere it has {known[axis]}", where=op
             )
+    for axis, into, start, after in asked.cuts:
+        stop = start + sum(known[a] for a in after) + known[into]
+        if stop > known[axis]:
+            what = f"entries up to {stop} along axis {axis!r} do not exist: it has {known[axis]}"
+            raise ShapeError(what, where="slice")
     for axis, op in asked.entries.items():
         if known[axis] == 0:
             raise DataError(

@@ -85,7 +85,7 @@ def test_row_43_a_loss_never_broadcasts():
     text = "param w:\ninput x: m=32 1\ninput t: m=32\np = w * x\nloss = mse(p, t)\nreturn loss"
     assert refused(text, ShapeError) == (
         "layer 'loss' (line 5): mse: prediction (m, 1) and target (m) would broadcast to (m, 1) "
-        "(path: x → p → loss). Use target[:, None] with (w * x) (m=32, 1) and t (m=32)"
+        "(path: x → p → loss). Use target[:, None] and declare it with axes 'm 1'"
     )
 
 
