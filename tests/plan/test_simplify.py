@@ -31,12 +31,15 @@ def raw(op, *inputs, **attrs):
 
 
 C = input_("c", "n")
+N = input_("N", "")
 ONE, ZERO = expand(const(1), ("k", "m")), expand(const(0), ("k", "m"))
 # what each rule says → what it is applied to, and what it makes of it
 EXAMPLES = {
     "1 · x = x · 1 = x": [(1 * X, X), (X * 1, X), (ONE * X, X)],
     "−1 · x = −x": [(const(-1) * X, -X), (X * -1, -X)],
-    "a number times what is repeated is repeated": [(2 * ONE, expand(const(2), ("k", "m")))],
+    "a number times what is repeated is repeated": [
+        (expand(N, ("k", "m")) * 2, expand(N * 2, ("k", "m"))),
+    ],
     "x / 1 = x^1 = x": [(X / 1, X), (X**1, X)],
     "x + 0 = 0 + x = x": [(X + 0, X), (0 + X, X), (ZERO + X, X)],
     "x − 0 = x": [(X - 0, X)],
