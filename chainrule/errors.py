@@ -173,6 +173,10 @@ class UnknownCategoryWarning(ChainruleWarning):
     """A category that was not seen in training was ignored as asked."""
 
 
+class ManyLevelsWarning(ChainruleWarning):
+    """A column of text has so many different texts that little can be learned from each."""
+
+
 class DataConversionWarning(ChainruleWarning):
     """The target was brought into another shape."""
 

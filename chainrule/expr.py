@@ -185,8 +185,15 @@ Operand = Expr | float | int
 
 # What NumPy calls the signs when one operand is a number of its own.
 _UFUNCS = {
-    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "power": "pow",
-    "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le",
+    "add": "add",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "power": "pow",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "less": "lt",
+    "less_equal": "le",
     "negative": "neg",
 }
 

@@ -64,7 +64,8 @@ def prepared(
             what = (
                 f"class {lost!r} is in none of the {plural(len(rows['training']), 'training row')}"
             )
-            raise DataError(what, where=dataset.name, hint="Hold out fewer rows, or merge classes")
+            hint = f"Hold out fewer rows or merge classes{known.or_regression}"
+            raise DataError(what, where=dataset.name, hint=hint)
     parts = {}
     for name, chosen in rows.items():
         loosely = None if name == "training" else "ignore"
@@ -98,7 +99,7 @@ def divided(dataset: Dataset, *, validation: float, test: float, seed: int) -> d
     }
     if not shares:
         return {"training": dataset.rows}
-    strata = dataset.strata()
+    strata = dataset.strata(tuple(shares))
     if n * min(shares.values()) < 1 or n - round(n * held) < 1:
         hint = "Say --validation 0 --test 0 to train on all of them"
         raise DataError(f"{plural(n, 'row')} are too few to hold some out", hint=hint)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from chainrule.cli.options import Json, Output, names, network_file
+from chainrule.cli.options import Json, Output, Overwrite, names, network_file, refuse_loss
 from chainrule.errors import ParameterError
 
 
@@ -22,6 +22,7 @@ def derive(
     json: Json = False,
     notation: Literal["matrix", "chain"] = "matrix",
     output: Output = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show the equations or the code of both passes of a network.
 
@@ -49,6 +50,7 @@ def derive(
     given = [option for option, on in chosen.items() if on]
     if len(given) > 1:
         raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
+    refuse_loss(output, [file], overwrite=overwrite)
     found = derived(define(network_file(file, ".net")), names(wrt, "--wrt"))
     lines = equations(found, notation)
     if json:

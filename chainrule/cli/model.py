@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from chainrule.errors import CheckpointError, CorruptFileError, VersionError
 from chainrule.io.features import Features
 from chainrule.io.target import Target
+from chainrule.training.rundir import DAMAGED
 
 if TYPE_CHECKING:
     from chainrule.training.result import Run
@@ -58,7 +59,8 @@ class Preparation(msgspec.Struct, frozen=True):
         try:
             found = msgspec.json.decode(text, type=cls)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise CorruptFileError(f"the preparation is damaged: {error}", where=where) from None
+            what = f"the preparation is damaged: {error}"
+            raise CorruptFileError(what, where=where, hint=DAMAGED) from None
         if found.version > FORMAT:
             what = f"the preparation has format {found.version}, this version knows ≤ {FORMAT}"
             raise VersionError(what, where=where, hint="Use a newer chainrule")
@@ -74,7 +76,7 @@ def load_model(directory: Path) -> tuple[Run, Preparation]:
     from chainrule.training.rundir import load_run
 
     run = load_run(directory)
-    return run, Preparation.of(run.preprocessing, directory.name)
+    return run, Preparation.of(run.preprocessing, str(directory))
 
 
 def measured(run: Run, preparation: Preparation, X: Array, y: Array) -> dict[str, float]:

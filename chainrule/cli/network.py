@@ -120,9 +120,11 @@ def optimizer(
     return Optimizer(given.name, **options)
 
 
-def epochs_for(rows: int, batch_size: int | str) -> int:
+def epochs_for(rows: int, batch_size: int | str | None) -> int:
     """How long to train if nobody says: enough updates, but few epochs of a large table."""
-    steps = 1 if batch_size == "all" else math.ceil(rows / int(batch_size))
+    from chainrule.training.settings import DEFAULT_BATCH
+
+    steps = 1 if batch_size == "all" else math.ceil(rows / int(batch_size or DEFAULT_BATCH))
     return min(max(math.ceil(STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
 
 
@@ -144,13 +146,13 @@ def hidden_units(text: str) -> list[int]:
     return found
 
 
-def batch(text: str) -> int | str:
-    """A number of rows, or "all".
+def batch(text: str | None) -> int | str | None:
+    """A number of rows, or "all"; None stays None.
 
     Raises:
         ParameterError: neither.
     """
-    if text == "all":
+    if text is None or text == "all":
         return text
     if not text.isdecimal() or int(text) < 1:
         raise ParameterError(f"--batch-size must be a whole number ≥ 1 or all, got {text!r}")

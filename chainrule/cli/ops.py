@@ -9,8 +9,9 @@ from cyclopts import Parameter
 from chainrule.cli.options import Json
 from chainrule.errors import ParameterError, did_you_mean
 
-LONGEST = 60  # characters of a derivative that still fits the table
-LEGEND = "y: the result. L: the loss. g = ∂L/∂y: what arrives from the operations after it."
+WIDEST_CELL = 45  # characters of a formula or derivative that still fits a table of 100 columns
+WIDEST_LINE = 60  # the same where each has a line of its own, of 80 columns
+LEGEND = "y: the result. L: the loss. g = ∂L/∂y: what arrives from later operations."
 
 
 def ops(
@@ -32,7 +33,7 @@ def ops(
         show_json([described(op) for op in OPS])
     elif name is None:
         show(_all([described(op) for op in OPS]))
-        show(f"\n{LEGEND}\n`chainrule ops NAME` shows one in full.")
+        show(f"\n{LEGEND}\n`chainrule ops NAME` shows one in full, with its source.")
     elif name not in OPS:
         hint = did_you_mean(name, OPS) or "`chainrule ops` lists them"
         raise ParameterError(f"no operation is called {name!r}", hint=hint)
@@ -67,26 +68,30 @@ def _all(ops: list[dict[str, Any]]) -> str:
     """All operations: a table where it fits, else formula and derivatives below each other."""
     from chainrule.cli.output import table, too_wide, width
 
-    whole = table(["operation", "formula", "derivative", "source"], [_row(op) for op in ops])
+    whole = table(["operation", "formula", "derivative"], [_row(op) for op in ops])
     if not too_wide(whole):
         return whole
     left = max(width(op["name"]) for op in ops) + 2
     lines = []
     for op in ops:
         below = op["derivatives"] or ["no derivative"]
-        below = below if max(map(len, below)) <= LONGEST else [_derivative(op)]
+        below = below if max(map(len, below)) <= WIDEST_LINE else [_derivative(op)]
         texts = [op["formula"], *below]
         lines += [f"{op['name'] if i == 0 else '':<{left}}{text}" for i, text in enumerate(texts)]
     return "\n".join(lines)
 
 
 def _row(op: dict[str, Any]) -> list[str]:
-    return [op["name"], op["formula"], _derivative(op), op["source"]]
+    return [op["name"], _short(op["formula"], op), _derivative(op)]
 
 
 def _derivative(op: dict[str, Any]) -> str:
-    text = " ; ".join(op["derivatives"]) or "none"
-    return text if len(text) <= LONGEST else f"`chainrule ops {op['name']}`"
+    return _short(" ; ".join(op["derivatives"]) or "none", op)
+
+
+def _short(text: str, op: dict[str, Any]) -> str:
+    """The text, or where to find it if the table would get too wide."""
+    return text if len(text) <= WIDEST_CELL else f"`chainrule ops {op['name']}`"
 
 
 def _page(op: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,9 @@ Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print the res
 Output = Annotated[
     Path | None,
     Parameter(name=["--output", "-o"], help="Write the result into this file instead."),
+]
+Overwrite = Annotated[
+    bool, Parameter(name="--overwrite", negative=(), help="Replace the file that --output names.")
 ]
 Seed = Annotated[int, Parameter(name="--seed", help="The same seed gives the same result.")]
 
@@ -32,6 +36,25 @@ def names(text: str | None, option: str) -> list[str] | None:
     if not all(found):
         raise ParameterError(f"{option} takes names with commas between them, got {text!r}")
     return found
+
+
+def refuse_loss(output: Path | None, inputs: Iterable[Path], *, overwrite: bool) -> None:
+    """Refuse an output that would take the place of an input, or of any file if not told to.
+
+    Pipes and terminals hold nothing that could be lost.
+
+    Raises:
+        ParameterError: the output is one of the inputs, or it is there and `overwrite` is False.
+    """
+    if output is None or not output.is_file():
+        return
+    shown = safe(repr(str(output)))
+    if any(source.exists() and output.samefile(source) for source in inputs):
+        what = f"--output {shown} is a file that this command reads"
+        raise ParameterError(what, hint="Choose another file")
+    if not overwrite:
+        hint = "Choose another file, or say --overwrite"
+        raise ParameterError(f"--output {shown} is there already", hint=hint)
 
 
 def network_file(path: Path, *suffixes: str) -> Path:

@@ -17,7 +17,7 @@ from chainrule.errors import ChainruleError, CheckpointError
 # Arguments that are also options, as hints write them: name=value, name="a" | "b", name=["a"].
 _ARGUMENT = re.compile(
     r"\b(sep|decimal|encoding|na_values|on_bad_rows|max_line_bytes|max_expansion|missing|unknown"
-    r"|task|target|validation|overwrite|leave_out)="
+    r"|task|target|validation|test|overwrite|leave_out)="
     r'(\[[^\]]*\]|"[^"]*"(?: \| "[^"]*")*|\w+|…)'
 )
 
@@ -113,11 +113,9 @@ def _option(match: re.Match[str]) -> str:
         return f"--{name} 0"
     listed = ",".join(re.findall(r'"([^"]*)"', value)) if value.startswith("[") else ""
     plain = listed or value.replace('" | "', "|").strip('"')
-    return (
-        f"--{name} {plain}"
-        if re.fullmatch(r"[\w|./…-][\w|./…,-]*", plain)
-        else f'--{name} "{plain}"'
-    )
+    if not re.fullmatch(r"[\w|./…-][\w|./…,-]*", plain):
+        plain = f'"{plain}"'
+    return f"--{name}={plain}" if plain.startswith("-") else f"--{name} {plain}"
 
 
 def safe(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from chainrule.cli.options import Json
+from chainrule.cli.options import Json, Overwrite, refuse_loss
 from chainrule.cli.reading import USUAL, Reading
 from chainrule.errors import ParameterError
 
@@ -20,6 +20,7 @@ def predict(
     /,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    overwrite: Overwrite = False,
     proba: bool = False,
     json: Json = False,
     reading: Reading = USUAL,
@@ -41,7 +42,10 @@ def predict(
     from chainrule.cli.output import note, show_json
     from chainrule.io.csvwrite import write_csv
     from chainrule.io.load import load
+    from chainrule.training.rundir import METRICS, MODEL, SETTINGS
 
+    run_files = [run_dir / name for name in (SETTINGS, METRICS, MODEL)]
+    refuse_loss(output, [Path(source), *run_files], overwrite=overwrite)
     run, preparation = load_model(run_dir)
     if proba and preparation.target.task == "regression":
         raise ParameterError("--proba is for classes; this network predicts numbers")

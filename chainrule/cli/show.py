@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from chainrule.cli.options import Json, Output, network_file
+from chainrule.cli.options import Json, Output, Overwrite, network_file, refuse_loss
 
 Stage = Literal["expr", "derived", "plan", "python"]
 
@@ -19,6 +19,7 @@ def show(
     stage: Stage,
     json: Json = False,
     output: Output = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show a network at one stage on its way from definition to code.
 
@@ -38,6 +39,7 @@ def show(
     from chainrule.netfile import define
     from chainrule.plan.derived import Derived, derived
 
+    refuse_loss(output, [file], overwrite=overwrite)
     found: Derived = derived(define(network_file(file, ".net")))
     if stage == "expr":
         text = listing.expression(found)

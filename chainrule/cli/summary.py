@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 OVERFIT = 1.5  # a validation loss this many times its lowest is worth a word,
 LATE = 0.8  # if that was not near the end anyway
+PATIENCE = 10  # the usual one, and the least that is suggested
 METRICS = {"loss": "loss", "accuracy": "accuracy", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 
 
@@ -66,17 +69,35 @@ def page(found: dict[str, Any]) -> str:
 
 def _advice(found: dict[str, Any]) -> str:
     """What the history suggests to try; "" if nothing."""
-    watched = [entry["val_loss"] for entry in found["history"] if "val_loss" in entry]
+    losses = [entry["val_loss"] for entry in found["history"] if "val_loss" in entry]
+    watched = [math.inf if math.isnan(loss) else loss for loss in losses]
     if not watched or found["best_epoch"] is not None:
         return ""
-    best = min(watched)
-    epoch = watched.index(best) + 1
-    if watched[-1] < OVERFIT * best or epoch > LATE * len(watched):
+    epoch, patience = _lowest(watched)
+    best = watched[epoch - 1]
+    if not math.isfinite(best) or watched[-1] < OVERFIT * best or epoch > LATE * len(watched):
         return ""
+    patience = max(patience, PATIENCE)
+    end = f", and ended after epoch {stop}" if (stop := epoch + patience) < len(watched) else ""
     return (
         f"The validation loss was lowest in epoch {epoch} ({best:.4g}, now {watched[-1]:.4g}): "
-        "--patience 10 would stop there."
+        f"--patience {patience} would have kept the weights of that epoch{end}."
     )
+
+
+def _lowest(losses: Sequence[float]) -> tuple[int, int]:
+    """The epoch with the lowest loss, from 1, and the least patience that leads there.
+
+    That is the longest time, in epochs, from one improvement to the next on the way.
+
+    >>> _lowest([3.0, 2.0, 2.5, 2.2, 1.0, 4.0])
+    (5, 3)
+    """
+    best, longest = 1, 1
+    for epoch, loss in enumerate(losses, start=1):
+        if loss < losses[best - 1]:
+            best, longest = epoch, max(longest, epoch - best)
+    return best, longest
 
 
 def _data(found: dict[str, Any]) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -35,7 +35,7 @@ class Data:
 
     Args:
         target: The column to predict. Images bring their labels.
-        task: Text and few whole numbers are classes, other numbers a regression (auto).
+        task: Text, and whole numbers that repeat, are classes, other numbers a regression (auto).
         leave_out: Columns that are no features, such as names and row numbers.
         missing: What missing cells get: drop their rows, the mean, or the mean and a flag.
         unknown: What a category gets at prediction that training never had: ignore gives zeros.
@@ -81,7 +81,7 @@ class Updates:
         lr: Learning rate; a first try that suits the optimizer if not given.
         momentum: For sgd, momentum and nesterov.
         schedule: How the rate changes: cosine, step:drop=0.5,every=10, one_cycle, plateau, …
-        batch_size: Rows in each update: 1 is stochastic, all is gradient descent.
+        batch_size: Rows in each update: 1 is stochastic, all is gradient descent (default: 32).
         epochs: Passes over the rows; enough updates for the data if not given.
         clip_norm: Scale gradients down to this norm.
         patience: Stop after so many epochs without improvement and keep the best.
@@ -93,7 +93,7 @@ class Updates:
     lr: Number = None
     momentum: Number = None
     schedule: Annotated[str | None, Parameter(metavar="TEXT")] = None
-    batch_size: Annotated[str, Parameter(metavar="N|all")] = "32"
+    batch_size: Annotated[str | None, Parameter(metavar="N|all")] = None
     epochs: Annotated[int | None, Parameter(metavar="N")] = None
     clip_norm: Number = None
     patience: Annotated[int | None, Parameter(metavar="N", group=LIMITS)] = None
@@ -158,8 +158,9 @@ def train(
         dropout=shape.dropout,
     )
     place = results.out or _next_directory(source)
+    asked = _asked(ready, net, data, shape, updates, seed, reading)
     try:
-        run = _trained(ready, net, updates, batch_size, seed, results, place)
+        run = _trained(ready, net, updates, batch_size, seed, results, place, asked)
     except DivergenceError as error:
         kept = str(error).replace("error.run", repr(str(place)))
         raise DivergenceError(kept) from error
@@ -218,10 +219,11 @@ def _trained(
     ready: Prepared,
     net: Network,
     updates: Updates,
-    batch_size: int | str,
+    batch_size: int | str | None,
     seed: int,
     results: Results,
     place: Path,
+    asked: dict[str, Any],
 ) -> Run:
     """The trained network, which is written to `place`."""
     from chainrule.cli import network as choices
@@ -254,7 +256,24 @@ def _trained(
         overwrite=results.overwrite,
         preprocessing=ready.preparation.text(),
         source={"name": ready.dataset.name, "sha256": ready.dataset.sha256, "seed": str(seed)},
+        options=asked,
     )
+
+
+def _asked(
+    ready: Prepared,
+    net: Network,
+    data: Data,
+    shape: Shape,
+    updates: Updates,
+    seed: int,
+    reading: Reading,
+) -> dict[str, Any]:
+    """The options of this training by name, with what was chosen where they left it open."""
+    given = {**asdict(data), **asdict(shape), **asdict(updates), "seed": seed, **asdict(reading)}
+    target = ready.preparation.target
+    chosen = {**given, "target": target.name, "task": target.task, "loss": net.loss}
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _next_directory(source: str) -> Path:

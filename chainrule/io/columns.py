@@ -7,7 +7,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ COMMA_NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:,[0-9]+)+(?:\.[0-9]*)?\s*", re.ASCI
 THOUSANDS = re.compile(r"\s*[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?\s*", re.ASCII)
 MISSING = frozenset({"", "nan", "NaN", "NAN"})
 EXACT_INTEGERS = 2.0**53  # float64 holds every integer up to here (53 bits of significand)
+LONGEST_MARKER = 40  # longer cells are shown shortened; no text for "missing" is that long
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -80,14 +81,14 @@ def check(
     decimal: str,
     sep: str,
     *,
-    exact: bool,
+    inexact: Literal["refuse", "warn", "pass"],
     where: str,
     place: Callable[[int], str],
 ) -> None:
     """Raise DataError unless every cell is a finite number or missing.
 
-    `where` names the column, `place` the cell of a row. Integers that float64 cannot hold give a
-    PrecisionWarning, or a DataError if `exact`.
+    `where` names the column, `place` the cell of a row. `inexact` says what integers get that
+    float64 cannot hold: a DataError, a PrecisionWarning, or nothing.
     """
     if parsed.text.any():
         refuse_decimal_comma(cells, decimal, sep, where)
@@ -100,30 +101,36 @@ def check(
                 where=place(row),
             )
         raise DataError(f"infinite value {quoted(cell)}", where=place(row))
-    inexact = _inexact_integers(parsed.values, cells)
-    if inexact:
-        what = f"{cells[inexact[0]].strip()} cannot be stored exactly as float64"
-        if exact:
+    changed = [] if inexact == "pass" else _inexact_integers(parsed.values, cells)
+    if changed:
+        what = f"{cells[changed[0]].strip()} cannot be stored exactly as float64"
+        if inexact == "refuse":
             raise DataError(
-                f"{what} ({plural(len(inexact), 'value')})",
-                where=place(inexact[0]),
+                f"{what} ({plural(len(changed), 'value')})",
+                where=place(changed[0]),
                 hint="Write it as text if it names something, or subtract a constant",
             )
         # The stack level is that of whoever asked the table for the column.
         warnings.warn(
-            f"{where}: {what} ({plural(len(inexact), 'value')})", PrecisionWarning, stacklevel=4
+            f"{where}: {what} ({plural(len(changed), 'value')})", PrecisionWarning, stacklevel=4
         )
 
 
 def _text_error(parsed: Parsed, cells: Sequence[str], place: Callable[[int], str]) -> DataError:
     rows = np.flatnonzero(parsed.text).tolist()
     common = Counter(cells[row].strip() for row in rows).most_common(3)
-    markers = ", ".join(quoted(text) for text, _ in common)
+    texts = [text for text, _ in common if _can_be_typed(text)]
+    markers = ", ".join(quoted(text) for text in texts)
     return DataError(
         f"{quoted(cells[rows[0]])} is not a number ({len(rows):,} of {plural(len(cells), 'row')})",
         where=place(rows[0]),
-        hint=f"Treat as missing with na_values=[{markers}]",
+        hint=f"Treat as missing with na_values=[{markers}]" if markers else "",
     )
+
+
+def _can_be_typed(text: str) -> bool:
+    """Whether a hint can show a text as it is: what stands escaped or shortened would not match."""
+    return text.isprintable() and len(text) <= LONGEST_MARKER and not set(text) & set('",]')
 
 
 def refuse_decimal_comma(cells: Sequence[str], decimal: str, sep: str, where: str) -> None:

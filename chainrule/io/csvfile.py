@@ -29,8 +29,8 @@ SAMPLE_LINES = 50
 SAMPLE_ROWS = 1000
 
 
-class Bad(NamedTuple):
-    """A row with another number of fields than the header: the line it begins at, its fields."""
+class Record(NamedTuple):
+    """The line that a record begins at, and its fields."""
 
     line: int
     fields: list[str]
@@ -118,7 +118,10 @@ def parse_csv(file: FileBytes, form: CsvForm) -> Table:
     if not text.strip():
         raise _empty(file.name, "only blank lines" if lines else "no text")
     separator = form.sep or find_separator(lines, where)
-    header, rows, starts, bad = _split(lines, separator, where)
+    first, rows, starts, bad = _split(lines, separator, where)
+    header = first.fields
+    _refuse_data_as_header(first, rows, form.decimal, where)
+    check_names(header, where)
     if bad and form.on_bad_rows == "error":
         raise _ragged(bad, header, lines, where)
     if not rows:
@@ -164,13 +167,11 @@ def _records(lines: Sequence[str], sep: str, where: str) -> Iterator[tuple[int, 
 
 def _split(
     lines: Sequence[str], sep: str, where: str
-) -> tuple[list[str], list[list[str]], list[int], list[Bad]]:
+) -> tuple[Record, list[list[str]], list[int], list[Record]]:
     """Header, rows, the lines they begin at, and the rows that do not fit the header."""
     records = _records(lines, sep, where)
-    header_line, header = next((line, fields) for line, fields in records if fields)
-    check_names(header, where)
-    _refuse_missing_header(header, f"{where} line {header_line}")
-    width = len(header)
+    header = next(Record(line, fields) for line, fields in records if fields)
+    width = len(header.fields)
     # Between the rows of one column a blank line is an empty cell; after the last it is none.
     end_of_text = _last_line_with_text(lines) if width == 1 else 0
     rows, starts, bad = [], [], []
@@ -179,7 +180,7 @@ def _split(
             rows.append(fields)
             starts.append(line)
         elif fields:
-            bad.append(Bad(line, fields))
+            bad.append(Record(line, fields))
         elif line < end_of_text:
             rows.append([""])
             starts.append(line)
@@ -190,20 +191,46 @@ def _last_line_with_text(lines: Sequence[str]) -> int:
     return next((i for i in range(len(lines), 0, -1) if lines[i - 1].strip("\r\n")), 0)
 
 
-def _refuse_missing_header(header: Sequence[str], where: str) -> None:
-    """A first line of numbers is a row, unless it counts the columns (0, 1, 2 … or 1, 2, 3 …)."""
-    if not all(NUMBER.fullmatch(name) for name in header):
+def _refuse_data_as_header(
+    header: Record, rows: Sequence[Sequence[str]], decimal: str, where: str
+) -> None:
+    """Raise DataError if the first line is a row: it would be lost, and nothing would say so.
+
+    It is one if most of it is numbers, unless they count or measure the columns, or if some of it
+    is and one of its texts is found below itself.
+    """
+    names = header.fields
+    numbers = [name for name in names if NUMBER.fullmatch(name.replace(decimal, "."))]
+    if not numbers:
         return
-    counts = [[str(i) for i in range(start, start + len(header))] for start in (0, 1)]
-    if list(header) not in counts:
+    whole = len(numbers) == len(names)
+    steps = _is_count(names) if whole else _is_scale([n.replace(decimal, ".") for n in numbers])
+    repeated = any(
+        name not in numbers and any(row[i] == name for row in rows) for i, name in enumerate(names)
+    )
+    if repeated or (2 * len(numbers) > len(names) and not steps):
         raise DataError(
-            f"the first line holds only numbers ({quoted(','.join(header))}), not column names",
-            where=where,
-            hint="Add a line of names above it",
+            f"the first line ({quoted(','.join(names))}) looks like a row of data, "
+            "not like names of columns",
+            where=f"{where} line {header.line}",
+            hint="Add a header line above it, or a letter to names that are numbers",
         )
 
 
-def _ragged(bad: Sequence[Bad], header: list[str], lines: Sequence[str], where: str) -> DataError:
+def _is_count(names: Sequence[str]) -> bool:
+    """Whether names are 0, 1, 2 … or 1, 2, 3 …, as programs name columns that have no names."""
+    return list(names) in [[str(i) for i in range(k, k + len(names))] for k in (0, 1)]
+
+
+def _is_scale(names: Sequence[str]) -> bool:
+    """Whether names are at least three numbers in equal steps, such as pixels, years or lengths."""
+    steps = np.diff([float(name) for name in names])
+    return len(steps) > 1 and steps[0] != 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0)
+
+
+def _ragged(
+    bad: Sequence[Record], header: list[str], lines: Sequence[str], where: str
+) -> DataError:
     first = bad[0]
     if len(first.fields) > len(header):
         which = f"extra field: {quoted(first.fields[len(header)])}"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError
+from chainrule.errors import DataError, ManyLevelsWarning
 from chainrule.io.arrays import Floats
-from chainrule.io.features import Features, Missing, Preprocess, Unknown
+from chainrule.io.features import Categorical, Features, Missing, Preprocess, Unknown
 from chainrule.io.table import Table
 from chainrule.io.target import Target, Task
+from chainrule.io.wording import plural, shown
 
 Rows = NDArray[np.int64]
 
@@ -64,16 +67,16 @@ class Dataset:
             return ()
         return tuple(str(value) for value in self.fit_target().classes)
 
-    def strata(self) -> NDArray[np.int64] | None:
+    def strata(self, splits: Sequence[str] = ("validation",)) -> NDArray[np.int64] | None:
         """The class index of each of `rows`, for a stratified split; None in a regression.
 
-        Raises DataError if a class has a single row.
+        Raises DataError, which names `splits`, if a class has a single row.
         """
         if self.task != "classification":
             return None
         target = self.fit_target()
         codes = self.targets(target)
-        target.check_stratified(codes)
+        target.check_stratified(codes, splits)
         return codes
 
     def fit_features(
@@ -85,12 +88,13 @@ class Dataset:
     ) -> Features:
         """Learn what the network sees from training rows (None: all of `rows`).
 
-        `preprocess` is "standard" unless given, "none" if pixels were scaled already.
+        `preprocess` is "standard" unless given, "none" if pixels were scaled already. A column of
+        text with more levels than half of its rows gives a ManyLevelsWarning.
         """
         rows = self.rows if rows is None else rows
         preprocess = preprocess or ("none" if self.scaling else "standard")
         if self.table is not None:
-            return Features.fit(
+            found = Features.fit(
                 self.table,
                 self.columns,
                 rows,
@@ -98,6 +102,8 @@ class Dataset:
                 unknown=unknown,
                 preprocess=preprocess,
             )
+            _warn_of_many_levels(self.table, found, rows)
+            return found
         assert self.X is not None
         return Features.fit_array(self.X, rows, names=self.columns, preprocess=preprocess)
 
@@ -137,3 +143,19 @@ class Dataset:
         if self.y is None:
             raise DataError("the data have no target", where=self.name)
         return target.encode_array(self.y[rows])
+
+
+def _warn_of_many_levels(table: Table, features: Features, rows: Rows) -> None:
+    """A text that only one row has teaches a network to know that row by heart."""
+    for column in features.columns:
+        if not isinstance(column, Categorical):
+            continue
+        present = int(np.sum(~table.missing(column.name)[rows]))
+        if 2 * len(column.levels) > present:
+            warnings.warn(
+                f"{table.where(column.name)}: {len(column.levels)} different texts in "
+                f"{plural(present, 'training row')}: too many to learn from. If they name the "
+                f'rows, use leave_out=["{shown(column.name)}"]; dates can be written as numbers',
+                ManyLevelsWarning,
+                stacklevel=3,
+            )

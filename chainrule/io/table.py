@@ -55,6 +55,7 @@ class Table:
     skipped_lines: tuple[int, ...] = ()
     sha256: str = ""
     _parsed: dict[int, cols.Parsed] = field(default_factory=dict, repr=False)
+    _checked: set[int] = field(default_factory=set, repr=False)
 
     def __post_init__(self) -> None:
         check_names(self.columns, self.name)
@@ -129,22 +130,24 @@ class Table:
     def numbers(self, column: str, *, exact: bool = False) -> NDArray[np.float64]:
         """A column as float64 (n_rows,), NaN where a cell is missing.
 
-        `exact` makes an integer that float64 cannot hold an error; else it is a PrecisionWarning.
+        `exact` makes an integer that float64 cannot hold an error; else it is a PrecisionWarning
+        when the column is first asked for.
 
         Raises:
             DataError: a cell is text, infinite or too large; says the line, the cell and what to
                 do.
         """
-        parsed = self.parsed(column)
+        i, parsed = self.index(column), self.parsed(column)
         cols.check(
             parsed,
             self.texts(column),
             self.decimal,
             self.sep,
-            exact=exact,
+            inexact="refuse" if exact else "pass" if i in self._checked else "warn",
             where=self.where(column),
             place=lambda row: self.where(column, row),
         )
+        self._checked.add(i)
         return parsed.values
 
     def where(self, column: str = "", row: int | None = None) -> str:

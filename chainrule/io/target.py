@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -32,8 +32,9 @@ FORMAT = 1
 class Target(msgspec.Struct, frozen=True):
     """What the network predicts and how that reads in the user's terms.
 
-    A target of text, or of integers with at most 20 distinct values, is a classification; other
-    numbers are a regression. `task` overrides that.
+    A target of text, or of integers with at most 20 distinct values of which each stands for two
+    rows or more on average, is a classification; other numbers are a regression. `task` overrides
+    that.
 
     Attributes:
         name: of the column.
@@ -171,13 +172,29 @@ class Target(msgspec.Struct, frozen=True):
         labels: NDArray[Any] = np.array(self.classes)[predictions]
         return labels
 
-    def check_stratified(self, codes: NDArray[np.int64]) -> None:
-        """Raise DataError if a class has a single row (codes as `encode` gives)."""
+    @property
+    def or_regression(self) -> str:
+        """What a hint adds if the classes may be quantities: whole numbers can be either."""
+        whole = all(type(value) is int for value in self.classes)
+        return ', or use task="regression"' if whole else ""
+
+    def check_stratified(
+        self, codes: NDArray[np.int64], splits: Sequence[str] = ("validation",)
+    ) -> None:
+        """Raise DataError if a class has a single row (codes as `encode` gives).
+
+        Args:
+            splits: the options that ask for rows to be held out, for the message.
+        """
         counts = np.bincount(codes, minlength=len(self.classes))
         for i in np.flatnonzero(counts == 1)[:1].tolist():
+            which = f"a {splits[0]} split needs"
+            if len(splits) > 1:
+                which = f"the {' and '.join(splits)} splits need"
+            without = " and ".join(f"{split}=None" for split in splits)
             raise DataError(
-                f"class {label(self.classes[i])} has 1 row; a validation split needs ≥ 2",
-                hint="Merge classes or use validation=None",
+                f"class {label(self.classes[i])} has 1 row; {which} ≥ 2",
+                hint=f"Merge classes or use {without}{self.or_regression}",
             )
 
 
@@ -204,8 +221,9 @@ def task_of(table: Table, column: str) -> Task:
 
 
 def _task_of_values(values: NDArray[Any], distinct: NDArray[Any]) -> Task:
-    is_count = values.dtype.kind in "iu" and len(distinct) <= MAX_INTEGER_CLASSES
-    return "classification" if is_count or values.dtype.kind in "bUO" else "regression"
+    few = len(distinct) <= min(MAX_INTEGER_CLASSES, len(values) / 2)
+    is_label = values.dtype.kind in "iu" and few
+    return "classification" if is_label or values.dtype.kind in "bUO" else "regression"
 
 
 def _column_values(table: Table, column: str, task: Task | None) -> NDArray[Any]:

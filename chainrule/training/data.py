@@ -97,15 +97,25 @@ def features(X: object, task: Task, dtype: np.dtype[Any], name: str = "X") -> Ar
     return finite_floats(array, name, dtype)
 
 
-def numbers(values: object, name: str) -> Array:
-    """An array of real numbers or truth values. ShapeError or DTypeError if it is none."""
+def numbers(values: object, name: str, hint: str = "") -> Array:
+    """An array of real numbers or truth values.
+
+    Raises:
+        ShapeError: it is no array.
+        DTypeError: it holds something else; `hint` says what to do if that is text.
+    """
     try:
         array = np.asarray(values)
     except ValueError:
         raise ShapeError(f"{name}: rows have different lengths") from None
     if array.dtype.kind not in "biuf":
-        raise DTypeError(f"{name} has dtype {array.dtype}: numbers are needed")
+        what = f"{name} has dtype {array.dtype}: numbers are needed"
+        raise DTypeError(what, hint=hint if _holds_text(array) else "")
     return array
+
+
+def _holds_text(array: Array) -> bool:
+    return array.dtype.kind in "UST" or any(isinstance(item, str) for item in array.flat)
 
 
 def refuse_nothing(array: Array, name: str) -> None:

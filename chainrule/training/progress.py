@@ -30,6 +30,7 @@ NARROWEST_BAR: Final = 5
 CTRL_C: Final = "^C"  # what a terminal writes behind the bar when the user interrupts
 BACKSPACE: Final = "\b"
 FALLBACK_COLUMNS: Final = 80
+WIDEST_NUMBER: Final = 9  # of four digits: 0.0007674, 1.234e-05
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ class Progress:
     ...     for epoch in (1, 2):
     ...         progress.step(0.5, steps=10)
     ...         progress.epoch(epoch, {"loss": 0.5 / epoch, "val_accuracy": 0.9})
-    epoch 1/2  loss 0.5000    val_accuracy 0.9000      0 ms  0:00 left
-    epoch 2/2  loss 0.2500    val_accuracy 0.9000      0 ms
+    epoch 1/2  loss 0.5000     val_accuracy 0.9000       0 ms  0:00 left
+    epoch 2/2  loss 0.2500     val_accuracy 0.9000       0 ms
     """
 
     def __init__(
@@ -142,14 +143,18 @@ class Progress:
             self._draw(now)
 
     def _epoch_line(self, epoch: int, metrics: Mapping[str, float], now: float) -> str:
-        parts = [
-            self._counted(epoch),
-            *(f"{name} {_number(value):<8}" for name, value in metrics.items()),
-            _length(now - self._epoch_started),
-            self._time_left(now),
-        ]
-        shown = [_plain(part, self._stream) for part in parts if part]
-        return _folded(shown, _columns(self._stream) if self._mode == "bar" else sys.maxsize)
+        shown = {
+            name: f"{name} {_number(value):<{WIDEST_NUMBER}}" for name, value in metrics.items()
+        }
+        parts = {
+            "": self._counted(epoch),
+            **shown,
+            "seconds": _length(now - self._epoch_started),
+            "left": self._time_left(now),
+        }
+        plain = {name: _plain(part, self._stream) for name, part in parts.items() if part}
+        columns = _columns(self._stream) if self._mode == "bar" else sys.maxsize
+        return _fitted(plain, ["left", "seconds", *_spare(list(shown))], columns)
 
     def _counted(self, epoch: int) -> str:
         return f"epoch {epoch:>{len(str(self._epochs))}}/{self._epochs}"
@@ -238,6 +243,33 @@ def _plain(line: str, stream: TextIO | None) -> str:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _spare(metrics: Sequence[str]) -> list[str]:
+    """The metrics that a narrow terminal can do without, in the order in which they go.
+
+    Those go first that say less than their counterpart in validation; the losses and one more stay.
+
+    >>> _spare(["loss", "r2", "mae", "val_loss", "val_r2", "val_mae"])
+    ['mae', 'r2', 'val_mae']
+    """
+    others = [name for name in metrics if not name.endswith("loss")]
+    first = [name for name in others if f"val_{name}" in metrics or name == "penalty"]
+    rest = [name for name in others if name not in first]
+    return [*reversed(first), *reversed(rest[1:])]
+
+
+def _fitted(parts: Mapping[str, str], spare: Sequence[str], columns: int) -> str:
+    """The parts on one line; where it is too long without those to spare, first to last.
+
+    What is left out of the display is in the history.
+    """
+    kept = dict(parts)
+    for name in spare:
+        if len("  ".join(kept.values())) <= columns:
+            break
+        kept.pop(name, None)
+    return _folded(list(kept.values()), columns)
 
 
 def _folded(parts: Sequence[str], columns: int) -> str:

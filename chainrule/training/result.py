@@ -19,6 +19,7 @@ from chainrule.training.metrics import chosen, decided, evaluated, predicted
 from chainrule.training.step import evaluation_program, prediction_program
 from chainrule.training.targets import targets
 from chainrule.training.task import Task
+from chainrule.training.toml import Plain
 
 History = list[dict[str, float]]
 
@@ -32,7 +33,8 @@ class Run:
         values: parameters, and inputs that were held fixed, by name.
         sizes: the sizes of its axes.
         history: a dict for each finished epoch: epoch (from 1), loss, metrics, val_…, lr, seconds.
-        settings: the options of the training as plain values.
+        settings: loss and options of the training as plain values.
+        options: what else was asked for, as given to `train`.
         interrupted: whether the user stopped it; the weights are those after a whole step.
         stopped_early: whether early stopping or a callback ended it before the last epoch.
         best_epoch: the epoch of these weights where early stopping chose them.
@@ -50,6 +52,7 @@ class Run:
     best_epoch: int | None = None
     preprocessing: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Plain] = field(default_factory=dict)
 
     @property
     def definition(self) -> Definition:

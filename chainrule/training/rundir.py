@@ -42,6 +42,7 @@ FORMAT: Final = "chainrule-run"
 FORMAT_VERSION: Final = 1
 ABOUT: Final = "chainrule"
 SETTINGS, METRICS, MODEL = "run.toml", "metrics.jsonl", "model.safetensors"
+DAMAGED: Final = "Take the run from a copy that is whole, or train it again"
 FLOATS: Final = (np.float32, np.float64)
 
 
@@ -53,11 +54,18 @@ class RunDirectory:
     failed: bool = False
 
     @classmethod
-    def create(cls, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Self:
+    def create(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        hint: str = "Choose another directory",
+    ) -> Self:
         """Make the directory, and be sure that it can be written to.
 
         Args:
             overwrite: remove the run that is there; nothing else in the directory is touched.
+            hint: what to do if it cannot be written to.
 
         Raises:
             CheckpointError: there is a run already, or the directory cannot be written to.
@@ -66,17 +74,16 @@ class RunDirectory:
         files = [path / name for name in (SETTINGS, METRICS, MODEL)]
         there = [file.name for file in files if file.exists()]
         if there and not overwrite:
-            hint = "Choose another directory, or say overwrite=True"
-            raise CheckpointError(f"{str(path)!r} holds a run ({', '.join(there)})", hint=hint)
+            what = f"{str(path)!r} holds a run ({', '.join(there)})"
+            raise CheckpointError(what, hint="Choose another directory, or say overwrite=True")
         try:
             path.mkdir(parents=True, exist_ok=True)
             for file in files:
                 file.unlink(missing_ok=True)
             write_whole(path / METRICS, b"")
         except OSError as error:
-            reason = error.strerror or str(error)
-            what = f"cannot write to {str(path)!r}: {reason}. Nothing was trained"
-            raise CheckpointError(what) from error
+            what = f"cannot write to {str(path)!r}: {error.strerror or error}"
+            raise CheckpointError(what, hint=hint) from error
         return cls(path)
 
     def append(self, entry: Mapping[str, float]) -> None:
@@ -105,8 +112,9 @@ class RunDirectory:
             write_whole(self.path / MODEL, model)
             write_whole(self.path / SETTINGS, toml.dumps(_about(run, model)).encode())
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise CheckpointError(f"cannot write to {str(self.path)!r}: {reason}") from error
+            what = f"cannot write to {str(self.path)!r}: {error.strerror or error}"
+            hint = "Make room there, or save the run elsewhere"
+            raise CheckpointError(what, hint=hint) from error
 
 
 def _json_line(entry: Mapping[str, float]) -> str:
@@ -127,11 +135,12 @@ def _about(run: Run, model: bytes) -> dict[str, Any]:
         "chainrule": _version(),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "settings": dict(run.settings),
+        "training": dict(run.settings),
+        "options": dict(run.options),
         "sizes": dict(run.sizes),
         "data": dict(run.source),
         "result": result | {f"last_{k}": v for k, v in last.items() if k != "epoch"},
-        "model": {"file": MODEL, "sha256": hashlib.sha256(model).hexdigest()},
+        "model": {"sha256": hashlib.sha256(model).hexdigest()},
     }
 
 
@@ -174,25 +183,26 @@ def load_run(directory: str | os.PathLike[str]) -> Run:
     about = _settings(path)
     data = _read(path / MODEL)
     refuse_unsafe(data, MODEL)
-    expected = str(_table(about, "model").get("sha256", ""))
+    expected = str(_table(about, "model", path).get("sha256", ""))
     actual = hashlib.sha256(data).hexdigest()
     if actual != expected:
         what = f"{MODEL} is damaged: checksum {expected[:8]}… ≠ {actual[:8]}…"
-        raise CorruptFileError(what, where=str(path))
-    task, values, preprocessing = model_of(data)
-    result = _table(about, "result")
+        raise CorruptFileError(what, where=str(path), hint=DAMAGED)
+    task, values, preprocessing = model_of(data, str(path))
+    result = _table(about, "result", path)
     return Run(
         task=task,
         values=values,
         sizes=_sizes(task, values),
         history=_history(path / METRICS),
-        settings=_table(about, "settings"),
+        settings=_table(about, "training", path),
+        options=_table(about, "options", path),
         steps=int(result.get("steps", 0)),
         interrupted=bool(result.get("interrupted", False)),
         stopped_early=bool(result.get("stopped_early", False)),
         best_epoch=result.get("best_epoch"),
         preprocessing=preprocessing,
-        source=_table(about, "data"),
+        source=_table(about, "data", path),
     )
 
 
@@ -201,9 +211,11 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         what = f"no run in {str(path.parent)!r}: {path.name} is not there"
-        raise CheckpointError(what) from None
+        hint = "Name the directory of a run, such as `chainrule train` and Run.save write"
+        raise CheckpointError(what, hint=hint) from None
     except OSError as error:
-        raise CheckpointError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+        what = f"{str(path)!r} cannot be read: {error.strerror or error}"
+        raise CheckpointError(what, hint="See who may read it, and what it is") from error
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -212,28 +224,30 @@ def _settings(path: Path) -> dict[str, Any]:
         about = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         what = f"{SETTINGS} is damaged: {error}"
-        raise CorruptFileError(what, where=str(path)) from None
-    _check_format(about.get("format"), about.get("format_version"), f"{path.name}/{SETTINGS}")
+        raise CorruptFileError(what, where=str(path), hint=DAMAGED) from None
+    _check_format(about.get("format"), about.get("format_version"), SETTINGS, str(path))
     return about
 
 
-def _check_format(name: object, version: object, where: str) -> None:
-    if name != FORMAT or not str(version).isdigit():
-        raise CorruptFileError(f"not a run of chainrule (format {name!r})", where=where)
+def _check_format(name: object, version: object, file: str, where: str) -> None:
+    if name != FORMAT or not str(version).isdecimal():
+        what = f"not a run of chainrule: {file} has format {name!r}"
+        raise CorruptFileError(what, where=where, hint="Name the directory of a run")
     if int(str(version)) > FORMAT_VERSION:
-        what = f"written by a newer chainrule (format {version}), this one reads format ≤ "
-        raise VersionError(f"{what}{FORMAT_VERSION}", where=where, hint="Update chainrule")
+        what = f"{file} was written by a newer chainrule (format {version}), this one reads format"
+        raise VersionError(f"{what} ≤ {FORMAT_VERSION}", where=where, hint="Update chainrule")
 
 
-def _table(about: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _table(about: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
     table = about.get(name, {})
     if not isinstance(table, dict):
-        raise CorruptFileError(f"{name} is no table", where=SETTINGS)
+        what = f"{SETTINGS} is damaged: {name} is no table"
+        raise CorruptFileError(what, where=str(path), hint=DAMAGED)
     return table
 
 
-def model_of(data: bytes) -> tuple[Task, dict[str, Array], str]:
-    """The task, all values, and the text on preprocessing, of a model file.
+def model_of(data: bytes, where: str = "") -> tuple[Task, dict[str, Array], str]:
+    """The task, all values, and the text on preprocessing, of a model file in the folder `where`.
 
     Raises:
         CorruptFileError: the header, a tensor or the definition is not what it must be.
@@ -247,18 +261,20 @@ def model_of(data: bytes) -> tuple[Task, dict[str, Array], str]:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         about = json.loads(header["__metadata__"][ABOUT])
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise CorruptFileError(f"{MODEL} is damaged: {error}") from None
-    _check_format(about.get("format"), about.get("format_version"), MODEL)
+        what = f"{MODEL} is damaged: {error}"
+        raise CorruptFileError(what, where=where, hint=DAMAGED) from None
+    _check_format(about.get("format"), about.get("format_version"), MODEL, where)
     try:
         task = task_of(parse_net(about["definition"]), None)
         held = (*(task.definition.input[name] for name in task.definition.params), *task.held)
         values = bind(held, tensors, where=MODEL)
     except (ChainruleError, KeyError) as error:
-        raise CorruptFileError(f"{MODEL} does not fit its definition: {error}") from error
+        what = f"{MODEL} does not fit its definition: {error}"
+        raise CorruptFileError(what, where=where, hint=DAMAGED) from error
     odd = [n for n in task.definition.params if values[n].dtype not in FLOATS]
     if odd or about.get("kind") not in ("classes", "binary", "numbers"):
-        what = f"{odd[0]} has dtype {values[odd[0]].dtype}" if odd else "its kind is not known"
-        raise CorruptFileError(f"{MODEL}: {what}")
+        why = f"{odd[0]} has dtype {values[odd[0]].dtype}" if odd else "its kind is not known"
+        raise CorruptFileError(f"{MODEL} is damaged: {why}", where=where, hint=DAMAGED)
     return replace(task, kind=about["kind"]), values, str(about.get("preprocessing", ""))
 
 
@@ -276,4 +292,5 @@ def _history(path: Path) -> list[dict[str, float]]:
         entries = [json.loads(line) for line in lines]
         return [{k: math.nan if v is None else v for k, v in e.items()} for e in entries]
     except (ValueError, AttributeError) as error:
-        raise CorruptFileError(f"{path.name} is damaged: {error}") from None
+        what = f"{path.name} is damaged: {error}"
+        raise CorruptFileError(what, where=str(path.parent), hint=DAMAGED) from None

@@ -12,6 +12,10 @@ from chainrule.run.bind import Array
 from chainrule.training.data import finite_floats, numbers, refuse_nothing
 from chainrule.training.task import Kind, Task
 
+NUMBER_LABELS = (
+    "Use cr.Classifier, which takes labels of text, or number them: "
+    "classes, {0} = np.unique({0}, return_inverse=True)"
+)
 BINARY_LOSSES = ("bce", "bce_logits", "hinge")
 # Losses of real numbers for which a class label may be written as 1 for its unit and 0 elsewhere.
 LABEL_LOSSES = (
@@ -56,7 +60,7 @@ def targets(
     Raises:
         ShapeError, DTypeError, DataError: what is wrong and where.
     """
-    array = numbers(y, name)
+    array = numbers(y, name, NUMBER_LABELS.format(name))
     rest = [axis for axis in task.y.axes if axis != task.examples]
     if array.ndim > 0 and len(array) != n_rows:
         raise ShapeError(f"X has {n_rows} rows, {name} has {len(array)}")

@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from chainrule.training.settings import BatchSize, EarlyStopping, settings, stop
 from chainrule.training.step import Limits
 from chainrule.training.targets import kind_of, labelled, targets
 from chainrule.training.task import Task, task_of, with_weights
+from chainrule.training.toml import Plain
 
 Validation = float | tuple[object, object] | None
 
@@ -60,6 +60,7 @@ def train(
     overwrite: bool = False,  # replace a run that is there
     preprocessing: str = "",  # kept with the model as it is
     source: Mapping[str, str] | None = None,  # of the data: name, sha256, …; kept in run.toml
+    options: Mapping[str, Plain] | None = None,  # what else was asked for; kept in run.toml
 ) -> Run:
     """Train a network on data by following its own derivation.
 
@@ -80,16 +81,15 @@ def train(
     """
     limits = Limits(l1, l2, weight_decay, clip_value, clip_norm)
     stopping = stopping_of(early_stopping, restore_best)
-    options = settings(optimizer, schedule, batch_size, epochs, seed, stopping, limits)
-    kind = float_type(X, dtype)
+    checked = settings(optimizer, schedule, batch_size, epochs, seed, stopping, limits)
     task, start = task_of(net, loss), dict(start or {})
-    task, rows, known = _prepared(task, X, y, sample_weight, sizes or {}, start, kind)
+    task, rows, known = _prepared(task, X, y, sample_weight, sizes or {}, start, dtype)
     rows, numbers, held_out = _split(task, rows, validation, seed, known)
-    values = initial_values(task, known, start, seed, kind)
+    values = initial_values(task, known, start, seed, rows.X.dtype)
     _warn_if_cut(batch_size, len(rows))
-    about = (chosen(task, metrics), preprocessing, dict(source or {}))
-    plan = Plan(task, options, rows, numbers, held_out, values, known, *about)
-    return _run(plan, list(callbacks), progress, run_dir, overwrite)
+    about = (known, chosen(task, metrics), preprocessing, dict(source or {}))
+    plan = Plan(task, checked, rows, numbers, held_out, values, *about)
+    return _run(plan, list(callbacks), progress, dict(options or {}), run_dir, overwrite)
 
 
 Sizes = dict[str, int]
@@ -102,7 +102,7 @@ def _prepared(
     sample_weight: object,
     given: Mapping[str, int],
     start: Mapping[str, object],
-    dtype: np.dtype[Any],
+    dtype: object,
 ) -> tuple[Task, Rows, Sizes]:
     """The task with all that the data say about it, the rows, and the size of every known axis."""
     if sample_weight is not None and task.weights is None:
@@ -110,14 +110,15 @@ def _prepared(
     if sample_weight is None and task.weights is not None:
         what = f"{task.definition.name} weighs its examples ({task.weights.name})"
         raise ParameterError(what, hint="Give sample_weight")
-    inputs = features(X, task, dtype)
+    kind = float_type(X, dtype)
+    inputs = features(X, task, kind)
     begun = [x for x in task.definition.inputs if x.name in start]
     shapes = [(x, np.asarray(start[x.name]).shape) for x in begun]
     sizes = axis_sizes(task, given, [(task.X, inputs.shape[1:]), *shapes])
     task = replace(task, kind=kind_of(task, labelled(y), sizes))
-    wanted = targets(y, task, len(inputs), sizes, dtype)
+    wanted = targets(y, task, len(inputs), sizes, kind)
     sizes |= axis_sizes(task, sizes, [(task.y, wanted.shape[1:])])
-    weights = None if sample_weight is None else weights_of(sample_weight, len(inputs), dtype)
+    weights = None if sample_weight is None else weights_of(sample_weight, len(inputs), kind)
     return task, Rows(inputs, wanted, weights), sizes
 
 
@@ -154,20 +155,30 @@ def _run(
     plan: Plan,
     callbacks: list[Callback],
     progress: Mode,
+    options: Mapping[str, Plain],
     run_dir: str | os.PathLike[str] | None,
     overwrite: bool,
 ) -> Run:
     """The training itself, with its run directory if there is to be one."""
-    loop = Loop(plan)
+    loop, directory = Loop(plan), None
     shown = Progress(plan.settings.epochs, plan.steps_per_epoch, mode=progress)
-    if run_dir is None:
-        return loop.run(callbacks, shown, None)
-    write_net(plan.task.definition)  # what cannot be saved is refused before the first step
-    directory = RunDirectory.create(run_dir, overwrite=overwrite)
+    if run_dir is not None:
+        write_net(plan.task.definition)  # what cannot be saved is refused before the first step
+        hint = "Nothing was trained: choose another directory"
+        directory = RunDirectory.create(run_dir, overwrite=overwrite, hint=hint)
     try:
-        run = loop.run(callbacks, shown, directory)
+        run = _complete(loop.run(callbacks, shown, directory), options)
     except DivergenceError as error:
-        directory.finish(error.run)
+        error.run = _complete(error.run, options)
+        if directory is not None:
+            directory.finish(error.run)
         raise
-    directory.finish(run)
+    if directory is not None:
+        directory.finish(run)
     return run
+
+
+def _complete(run: Run, options: Mapping[str, Plain]) -> Run:
+    """The run with what the loop does not know: the name of its loss, what else was asked for."""
+    loss = {"loss": run.task.loss_name} if run.task.loss_name else {}
+    return replace(run, settings={**loss, **run.settings}, options=options)

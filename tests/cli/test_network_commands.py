@@ -1,10 +1,13 @@
 """`chainrule derive`, `check`, `show` and `ops`."""
 
 import ast
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from chainrule.cli.output import width
 from chainrule.derivation import derive
 from chainrule.ops import OPS
 from tests.cli.conftest import NET
@@ -49,6 +52,28 @@ def test_derive_writes_a_file(cr):
     assert done.out == ""
     assert Path("out.tex").read_text(encoding="utf-8") == derive(str(NET)).latex() + "\n"
     assert cr("derive", NET, "-o", "no/such/folder/out.tex").code == 5
+
+
+@pytest.mark.parametrize("command", [("derive",), ("show", "--stage", "plan")])
+def test_a_file_that_is_there_is_not_lost(cr, command):
+    name, *options = command
+    text = NET.read_text(encoding="utf-8")
+    Path("d.net").write_text(text, encoding="utf-8")
+    Path("link.net").symlink_to("d.net")
+    for output in ("d.net", "link.net", "./d.net"):
+        for extra in ((), ("--overwrite",)):
+            done = cr(name, "d.net", *options, "-o", output, *extra)
+            assert done.code == 2
+            assert "is a file that this command reads. Choose another file" in done.err
+    assert Path("d.net").read_text(encoding="utf-8") == text
+    Path("notes.txt").write_text("mine", encoding="utf-8")
+    done = cr(name, "d.net", *options, "-o", "notes.txt")
+    assert (done.code, "'notes.txt' is there already" in done.err) == (2, True)
+    assert "--overwrite" in done.err
+    assert Path("notes.txt").read_text(encoding="utf-8") == "mine"
+    assert cr(name, "d.net", *options, "-o", "notes.txt", "--overwrite").code == 0
+    assert Path("notes.txt").read_text(encoding="utf-8") != "mine"
+    assert cr(name, "d.net", *options, "-o", os.devnull).code == 0
 
 
 def test_two_forms_at_once_are_refused(cr):
@@ -164,10 +189,16 @@ def test_an_unknown_stage_lists_those_there_are(cr):
 
 
 @pytest.mark.seed("003-18", "003-22", "000-25")
-def test_ops_lists_every_operation_with_its_derivative_and_source(cr):
+def test_ops_lists_every_operation_with_its_derivative_in_the_width_there_is(cr, monkeypatch):
     text = cr("ops").out
+    assert max(width(line) for line in text.splitlines()) <= 100
     starts = {line.split()[0] for line in text.splitlines() if line.strip()}
     assert set(OPS) <= starts
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = cr("ops").out
+    assert max(width(line) for line in narrow.splitlines()) <= 80
+    assert set(OPS) <= {line.split()[0] for line in narrow.splitlines() if line.strip()}
     assert "∂L/∂x = g ⊙ y ⊙ (1 - y)" in text
     assert [op["name"] for op in cr("ops", "--json").json] == list(OPS)
 

@@ -2,11 +2,15 @@
 
 import csv
 import json
+import math
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from io import StringIO
 from pathlib import Path
 
@@ -15,6 +19,7 @@ import pytest
 
 from chainrule.cli.data import divided
 from chainrule.cli.network import epochs_for, optimizer
+from chainrule.cli.summary import _advice
 from chainrule.errors import ParameterError
 from chainrule.io.load import load
 
@@ -114,6 +119,119 @@ def test_prediction_says_probabilities_writes_files_and_json(cr, pets):
     labels = Path("out.csv").read_text(encoding="utf-8").splitlines()[1:]
     assert labels == [row["species"] for row in rows]
     assert cr("predict", "runs/pets-1", pets, "--json").json["columns"]["species"] == labels
+
+
+def test_prediction_never_writes_over_what_it_reads_nor_over_a_file_unless_told(cr, pets):
+    cr("train", pets, *PETS, "--missing", "mean", "--epochs", 1)
+    before = pets.read_bytes()
+    Path("hard.csv").hardlink_to(pets)
+    for output in (pets, "pets.csv", "hard.csv", "runs/pets-1/model.safetensors"):
+        for extra in ((), ("--overwrite",)):
+            done = cr("predict", "runs/pets-1", pets, "-o", output, *extra)
+            assert done.code == 2
+            assert "is a file that this command reads" in done.err
+    assert pets.read_bytes() == before
+    assert cr("predict", "runs/pets-1", pets, "-o", "new.csv").code == 0
+    again = cr("predict", "runs/pets-1", pets, "-o", "new.csv")
+    assert (again.code, "say --overwrite" in again.err) == (2, True)
+    assert cr("predict", "runs/pets-1", pets, "-o", "new.csv", "--overwrite").code == 0
+
+
+def test_the_run_file_says_what_was_asked_for(cr, pets):
+    options = ("--missing", "flag", "--hidden", "6,5", "--activation", "tanh", "--patience", 4)
+    cr("train", pets, *PETS, *options, "--epochs", 2, "--test", 0.3, "--sep", ",")
+    about = tomllib.loads(Path("runs/pets-1/run.toml").read_text(encoding="utf-8"))
+    expected = {"target": "species", "task": "classification", "missing": "flag", "test": 0.3}
+    expected |= {"validation": 0.1, "hidden": "6,5", "activation": "tanh", "patience": 4}
+    expected |= {"loss": "cross_entropy", "optimizer": "adam", "sep": ",", "seed": 0}
+    assert about["options"].items() >= expected.items()
+    assert about["training"]["loss"] == "cross_entropy"
+    assert about["training"]["batch_size"] == 32
+
+
+def test_few_rows_give_no_warning_about_a_batch_size_that_nobody_asked_for(cr):
+    Path("few.csv").write_text("x,y\n" + "1,2.5\n2,3.5\n3,4.5\n" * 4, encoding="utf-8")
+    command = ("train", "few.csv", "--target", "y", "--quiet", "--epochs", 1)
+    assert cr(*command).err == ""
+    assert "warning: batch_size 32 is more than" in cr(*command, "--batch-size", 32).err
+
+
+def test_a_column_of_names_is_warned_of_once_with_the_option_that_leaves_it_out(cr):
+    rows = "".join(f"person {i},{i % 7},{'ab'[i % 2]}\n" for i in range(40))
+    Path("people.csv").write_text("name,x,y\n" + rows, encoding="utf-8")
+    command = ("train", "people.csv", "--target", "y", "--quiet", "--epochs", 1)
+    err = cr(*command).err
+    assert err.count("too many to learn from") == 1
+    assert "column 'name'" in err
+    assert "use --leave-out name" in err
+    assert cr(*command, "--leave-out", "name").err == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "which", "without"),
+    [
+        (("--validation", 0), "a test split needs", "--test 0"),
+        (("--test", 0), "a validation split needs", "--validation 0"),
+        ((), "the validation and test splits need", "--validation 0 and --test 0"),
+    ],
+)
+def test_a_class_with_one_row_names_the_split_and_the_option_that_helps(cr, given, which, without):
+    rows = "1,3\n2,4\n" * 10 + "9,7\n"
+    Path("tiny.csv").write_text("x,y\n" + rows, encoding="utf-8")
+    command = ("train", "tiny.csv", "--target", "y", "--quiet", "--epochs", 1)
+    refused = cr(*command, *given)
+    assert refused.code == 3
+    assert f"class 7 has 1 row; {which} ≥ 2. Merge classes or use {without}, or use" in refused.err
+    assert "--task regression" in refused.err
+    nothing_held_out = without.replace(" and ", " ").split()
+    assert cr(*command, *given, *nothing_held_out).code == 0
+    assert cr(*command, *given, "--task", "regression").code == 0
+
+
+def test_the_marker_that_a_hint_names_can_be_typed_as_it_says(cr):
+    Path("t.csv").write_text("x,y\n-,a\n" + "1,a\n2,b\n" * 10, encoding="utf-8")
+    command = ("train", "t.csv", "--target", "y", "--quiet", "--epochs", 1)
+    hint = cr(*command).err.split("Treat as missing with ")[1].strip()
+    assert hint == "--na-values=-"
+    assert cr(*command, hint, "--missing", "mean").code == 0
+
+
+def test_the_patience_that_is_suggested_does_what_is_said(cr):
+    draw = random.Random(1)
+    rows = "".join(f"{draw.gauss(0, 1)},{draw.gauss(0, 1)},{draw.gauss(0, 1)}\n" for _ in range(60))
+    Path("noise.csv").write_text("a,b,y\n" + rows, encoding="utf-8")
+    command = ("train", "noise.csv", "--target", "y", "--quiet", "--lr", 0.02)
+    text = cr(*command).out
+    epoch = int(re.search(r"loss was lowest in epoch (\d+)", text)[1])
+    patience = int(re.search(r"--patience (\d+) would have kept the weights", text)[1])
+    stop = int(re.search(r"and ended after epoch (\d+)\.", text)[1])
+    found = cr(*command, "--patience", patience, "--json").json
+    assert (found["best_epoch"], found["epochs"]) == (epoch, stop)
+
+
+@pytest.mark.parametrize(
+    ("losses", "says"),
+    [
+        ([9, 8, *[8.5] * 14, 1, *[5.0] * 30], "--patience 15 would have kept the weights of that"),
+        ([9, 8, 1, *[5.0] * 30], "--patience 10 would have kept the weights of that epoch, and"),
+        ([9, 8, *[8.5] * 29, 1, *[5.0] * 10], "--patience 30 would have kept the weights of that"),
+        ([9, 8, 7, 1, 1.2, 1.1], ""),
+        (
+            [math.nan, 1, *[5.0] * 30],
+            "--patience 10 would have kept the weights of that epoch, and",
+        ),
+        ([math.nan] * 5, ""),
+    ],
+)
+def test_advice_on_patience_comes_from_the_history(losses, says):
+    history = [{"epoch": i, "val_loss": loss} for i, loss in enumerate(losses, start=1)]
+    advice = _advice({"history": history, "best_epoch": None})
+    assert says in advice
+    assert bool(advice) == bool(says)
+    if "and ended" in advice:
+        stop = losses.index(1) + 1 + int(re.search(r"--patience (\d+)", advice)[1])
+        assert f"and ended after epoch {stop}." in advice
+        assert stop < len(losses)
 
 
 def test_evaluation_compares_with_the_labels_of_a_file(cr, pets):
@@ -266,6 +384,7 @@ def test_epochs_suit_the_size_of_the_data():
     assert epochs_for(1258, 32) == 150
     assert epochs_for(42_000, 10) == 10
     assert epochs_for(50, 32) == 200
+    assert epochs_for(1258, None) == 150
     assert epochs_for(50, "all") == 200
 
 

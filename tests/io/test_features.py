@@ -178,11 +178,14 @@ def test_a_value_that_overflows_when_standardised_is_named():
     ("cells", "task", "classes"),
     [
         (["b", "a"], "classification", ("a", "b")),
-        (["2", "1", "2"], "classification", (1, 2)),
+        (["2", "1", "2", "1"], "classification", (1, 2)),
+        (["3", "4", "5", "6", "7"], "regression", ()),
+        (["2", "1", "2"], "regression", ()),
         (["1.5", "2"], "regression", ()),
         (["1.0", "2.0"], "regression", ()),
-        ([str(i) for i in range(20)], "classification", tuple(range(20))),
-        ([str(i) for i in range(21)], "regression", ()),
+        ([str(i) for i in range(20)] * 2, "classification", tuple(range(20))),
+        ([str(i) for i in range(21)] * 2, "regression", ()),
+        ([str(i % 19) for i in range(37)], "regression", ()),
     ],
 )
 def test_the_target_decides_the_task(cells, task, classes):

@@ -13,6 +13,7 @@ from chainrule.errors import (
     ChainruleError,
     DataError,
     DataFileNotFoundError,
+    ManyLevelsWarning,
     PrecisionWarning,
     ResourceError,
     TargetError,
@@ -135,6 +136,21 @@ def test_row_06_text_in_a_numeric_column(csv):
         'Treat as missing with na_values=["n/a"]'
     )
     assert np.isnan(numbers(path, "age", na_values=["n/a"])).sum() == 12
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("\x07\x1b[2J", ""),
+        ("x" * 41, ""),
+        ("n/a", 'Treat as missing with na_values=["n/a"]'),
+    ],
+)
+def test_row_06_the_hint_names_only_what_can_be_typed(csv, word, hint):
+    with pytest.raises(DataError) as caught:
+        numbers(csv(f"x,y\n1,a\n{word},b\n3,c\n"), "x")
+    assert caught.value.hint == hint
+    assert str(caught.value).endswith(hint or "(1 of 3 rows)")
 
 
 @pytest.mark.parametrize("word", ["1_000", "١٢", "0x1F", "12 kg", "--1", "1e", "True"])
@@ -265,10 +281,36 @@ def test_row_14_a_column_without_a_name(csv):
 
 def test_row_14_a_file_without_a_header(csv):
     assert message(read_csv, csv("5.1,3.5,1.4\n4.9,3.0,1.3\n")) == (
-        'a.csv line 1: the first line holds only numbers ("5.1,3.5,1.4"), not column names. '
-        "Add a line of names above it"
+        'a.csv line 1: the first line ("5.1,3.5,1.4") looks like a row of data, '
+        "not like names of columns. "
+        "Add a header line above it, or a letter to names that are numbers"
     )
-    assert len(read_csv(csv("0,1,2\n4.9,3.0,1.3\n"))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,2,x\n3,4,y\n",
+        "\n5.1,3.5,1.4,0.2,setosa\n4.9,3.0,1.4,0.2,virginica\n",
+        "0,0,1,x\n0,1,0,y\n",  # names that appear twice are not what is wrong here
+        "5,1;3,5;setosa\n4,9;3,0;setosa\n",
+        "1,yes\n2,no\n3,yes\n",  # half of it is numbers, and "yes" is its own value
+        "1,2,3,cat\n3,1,2,dog\n2,2,2,cat\n",
+        "7\n8\n",
+    ],
+)
+def test_row_14_a_first_line_that_is_mostly_numbers_or_is_found_below_is_a_row(csv, text):
+    options = {"sep": ";", "decimal": ","} if ";" in text else {}
+    assert "looks like a row of data" in message(read_csv, csv(text), **options)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["0,1,2", "1,2", "label,0,1,2", "country,1990,1995,2000", "id,400.5,401.0,401.5,402.0", "x,1"],
+)
+def test_row_14_columns_may_be_counted_or_measured(csv, header):
+    row = ",".join("9" for _ in header.split(","))
+    assert len(read_csv(csv(f"{header}\n{row}\n"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -316,6 +358,35 @@ def test_row_18_a_class_with_one_row_cannot_be_split(csv):
     assert message(load(path, target="y").strata) == (
         'class "rare" has 1 row; a validation split needs ≥ 2. Merge classes or use validation=None'
     )
+    assert message(load(path, target="y").strata, ("test",)) == (
+        'class "rare" has 1 row; a test split needs ≥ 2. Merge classes or use test=None'
+    )
+    assert message(load(path, target="y").strata, ("validation", "test")) == (
+        'class "rare" has 1 row; the validation and test splits need ≥ 2. '
+        "Merge classes or use validation=None and test=None"
+    )
+
+
+def test_row_18_whole_numbers_may_be_meant_as_quantities(csv):
+    path = csv("x,y\n" + "1,3\n" * 3 + "2,4\n" * 3 + "1,5\n")
+    assert message(load(path, target="y").strata) == (
+        "class 5 has 1 row; a validation split needs ≥ 2. "
+        'Merge classes or use validation=None, or use task="regression"'
+    )
+    assert load(path, target="y", task="regression").strata() is None
+
+
+def test_a_column_of_text_that_differs_from_row_to_row_gives_a_warning(csv):
+    days = [f"2024-01-{day:02}" for day in range(1, 11)]
+    rows = [f"{day},{'ab'[i % 2]},{i}.5" for i, day in enumerate(days)]
+    path = csv("date,kind,y\n" + "\n".join(rows) + "\n")
+    with pytest.warns(ManyLevelsWarning) as caught:
+        load(path, target="y").fit_features()
+    assert [str(w.message) for w in caught] == [
+        "a.csv, column 'date': 10 different texts in 10 training rows: too many to learn from. "
+        'If they name the rows, use leave_out=["date"]; dates can be written as numbers'
+    ]
+    assert load(path, target="y", leave_out=["date"]).fit_features().names == ("kind=a", "kind=b")
 
 
 COLOURS = Table.of({"y": ["red", "green", "blue"]})
@@ -465,6 +536,13 @@ def test_row_26_integers_that_float64_cannot_hold(csv):
         "a.csv line 3, column 'id': 9007199254740993 cannot be stored exactly as float64 "
         "(4,211 values). Write it as text if it names something, or subtract a constant"
     )
+
+
+def test_row_26_one_file_gives_one_warning_for_a_column_however_often_it_is_read(csv):
+    data = load(csv("id,y\n9007199254740993,a\n2,b\n3,a\n"), target="y")
+    with pytest.warns(PrecisionWarning):
+        features = data.fit_features(np.array([0, 1]))
+    assert data.inputs(features, np.array([2])).shape == (1, 1)  # a second warning is an error
 
 
 def test_integers_that_float64_can_hold_give_no_warning(csv):

@@ -133,7 +133,13 @@ def test_classes_on_the_first_axis_are_decided_along_it():
         ("mse", X[:, 0], ShapeError, "y has shape (30,), the network predicts (30, 3)"),
         ("mse", X[:5], ShapeError, "X has 30 rows, y has 5"),
         ("mse", np.full((30, 3), np.nan), DataError, "y contains NaN: 90 values, first at y[0, 0]"),
-        ("cross_entropy", ["a"] * 30, DTypeError, "y has dtype <U1: numbers are needed"),
+        (
+            "cross_entropy",
+            ["a"] * 30,
+            DTypeError,
+            "y has dtype <U1: numbers are needed. Use cr.Classifier, which takes labels of text, "
+            "or number them: classes, y = np.unique(y, return_inverse=True)",
+        ),
         ("bce_logits", np.full((30, 3), 2.0), DataError, "bce_logits needs targets in [0, 1]"),
         ("hinge", np.zeros((30, 3)), DataError, "hinge needs targets 1 or -1"),
     ],

@@ -79,9 +79,9 @@ def test_elsewhere_than_on_a_terminal_there_is_one_line_an_epoch():
     with Progress(3, 10, stream=stream, clock=clock) as progress:
         train(progress, clock, 3, 10, seconds=0.5)
     assert stream.getvalue().splitlines() == [
-        "epoch 1/3  loss 1.000     val_accuracy 0.9000     5.0 s  0:10 left",
-        "epoch 2/3  loss 0.5000    val_accuracy 0.9000     5.0 s  0:05 left",
-        "epoch 3/3  loss 0.3333    val_accuracy 0.9000     5.0 s",
+        "epoch 1/3  loss 1.000      val_accuracy 0.9000      5.0 s  0:10 left",
+        "epoch 2/3  loss 0.5000     val_accuracy 0.9000      5.0 s  0:05 left",
+        "epoch 3/3  loss 0.3333     val_accuracy 0.9000      5.0 s",
     ]
 
 
@@ -125,7 +125,7 @@ def test_on_a_terminal_the_bar_stands_below_the_epochs():
         progress.step(0.25)
         done, left = "━" * 16, "─" * 14
         assert stream.screen() == [
-            "epoch 1/2  loss 1.000     val_accuracy 0.9000     1.0 s  0:01 left",
+            "epoch 1/2  loss 1.000      val_accuracy 0.9000      1.0 s  0:01 left",
             f"epoch 2/2  {done}{left}   55%  loss 0.2500  0:01 left",
         ]
         assert "\x1b[36m" in stream.getvalue()
@@ -223,6 +223,55 @@ def test_a_narrow_terminal_loses_the_least_wanted_first(monkeypatch, columns, ba
     assert len(seen) < columns
 
 
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        (
+            120,
+            "epoch   1/150  loss 0.0007674  accuracy 0.8000     val_loss 0.5000     "
+            "val_accuracy 0.9000      1.0 s  2:29 left",
+        ),
+        (
+            105,
+            "epoch   1/150  loss 0.0007674  accuracy 0.8000     val_loss 0.5000     "
+            "val_accuracy 0.9000      1.0 s",
+        ),
+        (
+            97,
+            "epoch   1/150  loss 0.0007674  accuracy 0.8000     val_loss 0.5000     "
+            "val_accuracy 0.9000",
+        ),
+        (80, "epoch   1/150  loss 0.0007674  val_loss 0.5000     val_accuracy 0.9000"),
+    ],
+)
+def test_epoch_lines_leave_out_the_time_and_then_what_validation_says_too(
+    monkeypatch, columns, line
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream, clock = Terminal(), Clock()
+    with Progress(150, 10, stream=stream, clock=clock) as progress:
+        clock.now += 1.0
+        metrics = {"loss": 0.0007674, "accuracy": 0.8, "val_loss": 0.5, "val_accuracy": 0.9}
+        progress.epoch(1, metrics)
+    assert stream.screen()[0] == line
+    assert len(line) <= columns
+
+
+@pytest.mark.parametrize("rest", [("r2", "mae"), ("accuracy",), ("penalty", "r2", "mae"), ()])
+@pytest.mark.parametrize("value", [0.0007674, 1.234e-5, 12345.678, float("nan")])
+def test_every_epoch_takes_one_line_of_80_columns_with_losses_below_losses(rest, value):
+    names = ["loss", *rest, "val_loss", *(f"val_{name}" for name in rest if name != "penalty")]
+    stream, clock = Terminal(), Clock()
+    with Progress(200, 10, stream=stream, clock=clock) as progress:
+        for epoch, loss in ((1, 0.5), (200, value)):
+            clock.now += 1.0
+            progress.epoch(epoch, dict.fromkeys(names, loss))
+    first, last = (line for line in stream.screen() if line.startswith("epoch") and "val" in line)
+    assert max(len(first), len(last)) <= 80
+    assert first.index("val_loss") == last.index("val_loss")
+    assert not any(line.startswith("  ") for line in stream.screen())
+
+
 def test_epoch_lines_break_between_metrics_on_a_narrow_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "34")
     stream, clock = Terminal(), Clock()
@@ -230,8 +279,8 @@ def test_epoch_lines_break_between_metrics_on_a_narrow_terminal(monkeypatch):
         train(progress, clock, 1, 10)
     assert stream.screen()[:3] == [
         "epoch 1/2  loss 1.000",
-        "  val_accuracy 0.9000     1.0 s",
-        "  0:01 left",
+        "  val_accuracy 0.9000",
+        "",
     ]
 
 

@@ -84,11 +84,15 @@ def test_scalars_and_inputs_held_fixed_are_kept(tmp_path):
 
 
 def test_the_files_say_what_was_done(tmp_path):
-    fit(run_dir=tmp_path / "run", seed=7, source={"name": 'a "b".csv'}, l2=0.01)
+    asked = {"target": "y", "hidden": "5", "validation": 0.25}
+    fit(run_dir=tmp_path / "run", seed=7, source={"name": 'a "b".csv'}, l2=0.01, options=asked)
     about = tomllib.loads((tmp_path / "run" / "run.toml").read_text())
-    assert about["settings"]["seed"] == 7
-    assert about["settings"]["l2"] == 0.01
-    assert about["settings"]["optimizer"].startswith("adam:lr=0.001")
+    assert about["training"]["seed"] == 7
+    assert about["training"]["l2"] == 0.01
+    assert about["training"]["loss"] == "cross_entropy"
+    assert about["training"]["optimizer"].startswith("adam:lr=0.001")
+    assert about["options"] == asked == load_run(tmp_path / "run").options
+    assert list(about["model"]) == ["sha256"]
     assert about["data"]["name"] == 'a "b".csv'
     assert about["result"]["epochs"] == 3
     assert 0 <= about["result"]["last_val_accuracy"] <= 1
@@ -165,9 +169,16 @@ def test_an_existing_run_is_not_overwritten_unless_told(tmp_path):
 def test_a_place_that_cannot_be_written_to_is_refused_before_the_first_step(tmp_path):
     (tmp_path / "file").write_text("")
     steps = []
-    with pytest.raises(CheckpointError, match="Nothing was trained"):
+    with pytest.raises(CheckpointError, match="Nothing was trained: choose another directory"):
         fit(run_dir=tmp_path / "file" / "run", callbacks=[steps.append])
     assert steps == []
+
+
+def test_a_run_that_cannot_be_saved_was_trained_all_the_same(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match=r"cannot write to .*\. Choose another dir") as error:
+        fit().save(tmp_path / "file" / "run")
+    assert "trained" not in str(error.value)
 
 
 def test_a_full_disk_does_not_end_training(tmp_path):
@@ -178,7 +189,7 @@ def test_a_full_disk_does_not_end_training(tmp_path):
 
     with (
         pytest.warns(CheckpointWarning, match="could not save the metrics of epoch 2"),
-        pytest.raises(CheckpointError, match="cannot write to"),
+        pytest.raises(CheckpointError, match=r"cannot write to .*\. Make room there"),
     ):
         fit(run_dir=tmp_path / "run", callbacks=[make_unwritable])
 
@@ -225,8 +236,9 @@ def test_a_flipped_bit_is_noticed(saved, place):
 def test_a_truncated_file_is_noticed(saved, name):
     data = (saved / name).read_bytes()
     (saved / name).write_bytes(data[: len(data) - 7])
-    with pytest.raises(CorruptFileError, match=name):
+    with pytest.raises(CorruptFileError, match=f"{saved}: {name} is damaged") as error:
         load_run(saved)
+    assert error.value.hint == "Take the run from a copy that is whole, or train it again"
 
 
 @pytest.mark.parametrize(
@@ -245,13 +257,14 @@ def test_a_model_that_could_run_code_is_refused_by_its_content(saved, data):
 def test_a_newer_format_is_named(saved):
     about = (saved / "run.toml").read_text().replace("format_version = 1", "format_version = 4")
     (saved / "run.toml").write_text(about)
-    with pytest.raises(VersionError, match=r"format 4\), this one reads format ≤ 1"):
+    with pytest.raises(VersionError, match=r"format 4\), this one reads format ≤ 1") as error:
         load_run(saved)
+    assert error.value.where == str(saved)
 
 
 def test_another_file_of_the_same_kind_is_no_run(saved):
     (saved / "run.toml").write_text('format = "other"\n')
-    with pytest.raises(CorruptFileError, match="not a run of chainrule"):
+    with pytest.raises(CorruptFileError, match=f"{saved}: not a run of chainrule: run.toml"):
         load_run(saved)
 
 
