@@ -14,6 +14,7 @@ from chainrule.plan.derived import per_example as _per_example
 if TYPE_CHECKING:
     from chainrule.check.gradient import Report
     from chainrule.run.bind import Array
+    from chainrule.run.machine import Machine
     from chainrule.run.reference import Reference
 
 
@@ -62,6 +63,19 @@ class Derivation:
         from chainrule.run.reference import Reference
 
         return Reference(self._derived.program)
+
+    def compile(self, threads: int | None = None) -> Machine:
+        """The same function as machine code, made for the sizes it is first called with.
+
+        Args:
+            threads: how many threads work on it; None: as many as pay.
+
+        Returns:
+            A function of arrays, called as the derivation is.
+        """
+        from chainrule.run.machine import Machine
+
+        return Machine(self._derived.program, threads)
 
     def python(self) -> str:
         """NumPy source of a function (inputs) → loss, gradients: what calling this runs."""

@@ -49,9 +49,9 @@ class Graph:
         return list(self.directions)
 
 
-def graph(seed: int) -> Graph:
-    """The graph of this seed."""
-    g = Grower(seed)
+def graph(seed: int, largest: int = 4) -> Graph:
+    """The graph of this seed, with axes of at most `largest` entries."""
+    g = Grower(seed, largest)
     for _ in range(int(g.rng.integers(2, 5))):
         g.pool.append(g.source("float", g.some_axes("kmn")))
     for _ in range(int(g.rng.integers(2, MOST_STEPS + 1))):
@@ -67,7 +67,7 @@ def grow(g: Grower) -> None:
     for _ in range(TRIES):
         try:
             made = g.pick(STEPS)(g)
-            if made.kind != "float" or np.size(g.value(made)) > 64:
+            if made.kind != "float" or np.size(g.value(made)) > g.most_entries:
                 continue
         except Unfit:
             continue

@@ -22,11 +22,16 @@ class Unfit(Exception):
 
 
 class Grower:
-    """A graph under construction."""
+    """A graph under construction.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        largest: the most entries along an axis of the first inputs.
+    """
+
+    def __init__(self, seed: int, largest: int = 4) -> None:
         self.rng = np.random.default_rng(seed)
-        self.sizes = {axis: int(self.rng.integers(1, 5)) for axis in "kmn"}
+        self.sizes = {axis: int(self.rng.integers(1, largest + 1)) for axis in "kmn"}
+        self.most_entries = max(64, 2 * largest**2)
         self.given: dict[Expr, np.ndarray] = {}
         self.values: dict[Expr, np.ndarray] = {}
         self.pool: list[Expr] = []

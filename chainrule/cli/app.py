@@ -13,6 +13,7 @@ from chainrule.cli.check import check
 from chainrule.cli.derive import derive
 from chainrule.cli.doctor import doctor
 from chainrule.cli.evaluate import evaluate
+from chainrule.cli.export import export
 from chainrule.cli.help import Formatter
 from chainrule.cli.ops import ops
 from chainrule.cli.predict import predict
@@ -28,7 +29,12 @@ Begin with one of these:
 """
 COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
     "Look inside a network": {"derive": derive, "check": check, "show": show, "ops": ops},
-    "Train one and use it": {"train": train, "predict": predict, "eval": evaluate},
+    "Train one and use it": {
+        "train": train,
+        "predict": predict,
+        "eval": evaluate,
+        "export": export,
+    },
     "This installation": {"bench": bench, "doctor": doctor},
 }
 """Every command under its heading, in the order of the help page."""

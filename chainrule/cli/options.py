@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from chainrule.cli.output import safe
 from chainrule.errors import DataFileNotFoundError, ParameterError, did_you_mean
+
+if TYPE_CHECKING:
+    from chainrule.expr import Definition
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")]
 Output = Annotated[
@@ -20,6 +23,12 @@ Overwrite = Annotated[
     bool, Parameter(name="--overwrite", negative=(), help="Replace the file that --output names.")
 ]
 Seed = Annotated[int, Parameter(name="--seed", help="The same seed gives the same result.")]
+
+Sizes = Annotated[
+    str | None,
+    Parameter(metavar="m=32,n=784", help="Sizes of axes that FILE does not give."),
+]
+FloatType = Annotated[Literal["float32", "float64"], Parameter(help="The float type of the code.")]
 
 NET = ".net"
 
@@ -55,6 +64,30 @@ def refuse_loss(output: Path | None, inputs: Iterable[Path], *, overwrite: bool)
     if not overwrite:
         hint = "Choose another file, or say --overwrite"
         raise ParameterError(f"--output {shown} is there already", hint=hint)
+
+
+def sizes_of(text: str | None, definition: Definition) -> dict[str, int]:
+    """The sizes in ``m=32,n=784``.
+
+    Raises:
+        ParameterError: a part is no axis of an input with a size ≥ 1, or says otherwise than the
+            file.
+    """
+    declared = {axis: size for x in definition.inputs for axis, size in x.sizes.items()}
+    axes = {axis for x in definition.inputs for axis in x.axes}
+    found = {}
+    for part in names(text, "--sizes") or ():
+        axis, _, size = (word.strip() for word in part.partition("="))
+        if not size.isdecimal() or not 1 <= int(size) < 2**31:
+            raise ParameterError(f"--sizes takes sizes such as m=32,n=784, got {part!r}")
+        if axis not in axes:
+            hint = did_you_mean(axis, axes) or f"It has: {', '.join(sorted(axes))}"
+            raise ParameterError(f"the network has no axis {axis!r}", where="--sizes", hint=hint)
+        found[axis] = int(size)
+        if declared.get(axis, found[axis]) != found[axis]:
+            what = f"axis {axis!r} has size {declared[axis]} in the file, {size} in --sizes"
+            raise ParameterError(what)
+    return found
 
 
 def network_file(path: Path, *suffixes: str) -> Path:

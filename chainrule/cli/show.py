@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from chainrule.cli.options import Json, Output, Overwrite, network_file, refuse_loss
+from chainrule.cli.options import (
+    FloatType,
+    Json,
+    Output,
+    Overwrite,
+    Sizes,
+    network_file,
+    refuse_loss,
+    sizes_of,
+)
 
-Stage = Literal["expr", "derived", "plan", "python"]
+if TYPE_CHECKING:
+    from chainrule.plan.program import Program
+
+Stage = Literal["expr", "derived", "plan", "python", "c", "llvm"]
 
 
 def show(
@@ -17,6 +29,8 @@ def show(
     /,
     *,
     stage: Stage,
+    sizes: Sizes = None,
+    dtype: FloatType = "float32",
     json: Json = False,
     output: Output = None,
     overwrite: Overwrite = False,
@@ -25,9 +39,11 @@ def show(
 
     The stages in order: expr, the graph as written, one operation a line; derived, the backward
     pass as the chain rule gives it, each line with its reason; plan, both passes as assignments in
-    the order in which they run; python, the function that runs.
+    the order in which they run, or, where all sizes are known, as the loops that run on this
+    machine; python, the function that runs; c and llvm, these loops as a C file and as LLVM IR.
 
         chainrule show examples/cs230/two_sigmoid.net --stage plan
+        chainrule show examples/cs230/two_sigmoid.net --stage c --sizes m=32,n=4,k=3
 
     Args:
         file: The network, FILE.net.
@@ -41,13 +57,32 @@ def show(
 
     refuse_loss(output, [file], overwrite=overwrite)
     found: Derived = derived(define(network_file(file, ".net")))
+    given = sizes_of(sizes, found.definition)
     if stage == "expr":
         text = listing.expression(found)
     elif stage == "derived":
         text = listing.derivation(found)
-    elif stage == "plan":
-        text = listing.lines(found.program)
-    else:
+    elif stage == "python":
         text = Derivation(found).python().rstrip()
+    else:
+        text = _at_sizes(found.program, stage, given, 4 if dtype == "float32" else 8)
     named = {"name": found.definition.name, "stage": stage, "text": text}
     write(json_text(named) if json else text, output)
+
+
+def _at_sizes(program: Program, stage: Stage, given: dict[str, int], itemsize: int) -> str:
+    """What runs at these sizes; the plan without them where they are not all known."""
+    from chainrule.emit import listing
+    from chainrule.emit.c.file import source
+    from chainrule.emit.llvm.module import write_module
+    from chainrule.plan.sizes import all_sizes, known_sizes
+    from chainrule.run.machine import Machine, slot
+    from chainrule.training.exported import gradients_as_c
+
+    roots = [*(value for _, value in program.outputs), *program.inputs]
+    if stage == "plan" and all_sizes(roots, given)[1]:
+        return listing.lines(program)
+    if stage == "c":
+        return source(gradients_as_c(program, given, itemsize)).rstrip()
+    plan = Machine(program).plan(known_sizes(roots, given), itemsize)
+    return str(plan) if stage == "plan" else write_module(plan, (), slot("value")).rstrip()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from chainrule.errors import ShapeError
 from chainrule.expr import Axes, Expr, describe_axes, lift
-from chainrule.ops.record import Cotangents, Layout, Mistake, Op, register
+from chainrule.ops.record import SAME, Cotangents, Layout, Mistake, Op, register
 from chainrule.ops.structure import names, refuse, require, swap, transpose
 
 _rename: Op = register(
@@ -304,7 +304,8 @@ gather = register(
         summary="The entries along one axis that the index names: rows of a table.",
         attrs={"axis": ...},
         arity=(2, 2),
-        takes=(("float", "bool"), ("int",)),
+        kind=SAME,
+        takes=(("float", "bool", "int"), ("int",)),
         axes=_gather_axes,
         vjp=_gather_vjp,
         tex=r"{0:atom}_{{[{1}]}}",

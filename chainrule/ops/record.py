@@ -11,6 +11,7 @@ from typing import Any
 from chainrule.errors import DTypeError, ParameterError, ShapeError, did_you_mean
 from chainrule.expr import Axes, Expr, describe, describe_axes, lift, make, merge_sizes
 
+SAME = "same"  # the kind of a result that has the kind of the first input
 Cotangents = Sequence[Expr | None]
 Tex = str | Callable[[Mapping[str, Any], tuple[Expr, ...]], str]
 """A template, or what makes one from the attributes and the inputs."""
@@ -120,7 +121,8 @@ class Op:
         axes = self.axes(*inputs, **attrs)
         sizes |= self.sizes(*inputs, **attrs) if self.sizes else {}
         known = {axis: sizes[axis] for axis in axes if axis in sizes}
-        return make(self.name, inputs, tuple(sorted(attrs.items())), axes, known, self.kind)
+        kind = inputs[0].kind if self.kind == SAME else self.kind
+        return make(self.name, inputs, tuple(sorted(attrs.items())), axes, known, kind)
 
     @property
     def __doc__(self) -> str:  # type: ignore[override]

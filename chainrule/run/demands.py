@@ -89,8 +89,11 @@ def _over(node: Expr) -> Axes:
     return tuple(found)
 
 
-def refuse(asked: Demands, arrays: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
+def refuse(asked: Demands, arrays: Mapping[str, Array], sizes: Mapping[str, int]) -> dict[str, int]:
     """Refuse arrays that have the right axes but not what the graph needs.
+
+    Returns:
+        The size of every axis, those that operations make among them.
 
     Raises:
         ShapeError: an operation makes an axis of another size than an array has along it.
@@ -122,6 +125,7 @@ def refuse(asked: Demands, arrays: Mapping[str, Array], sizes: Mapping[str, int]
             last = known[axis] - 1
             what = f"{shown} is {arrays[name][at]}, but axis {axis!r} has positions 0 to {last}"
             raise DataError(what + more)
+    return known
 
 
 def _size(how: str, what: object, known: Mapping[str, int]) -> int:

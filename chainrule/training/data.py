@@ -195,16 +195,36 @@ def split(
     return np.sort(order[~chosen]), np.sort(order[chosen])
 
 
-def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
-    """The rows of each step of an epoch: a keyed order of all rows, cut into batches.
+def row_order(n: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The order in which an epoch sees the rows.
 
-    The last batch holds what is left. A batch of all rows keeps their own order, because there is
-    nothing to choose.
+    A batch of all rows keeps their own order, because there is nothing to choose.
+
+    >>> sorted(row_order(10, 4, seed=0, epoch=0).tolist()) == list(range(10))
+    True
+    """
+    return np.arange(n) if batch_size >= n else keyed.permutation(seed, epoch, n)
+
+
+def parts(order: NDArray[np.int64], batch_size: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """(batch size, rows): the whole batches of an epoch, then the smaller one that is left.
+
+    >>> [(size, len(rows)) for size, rows in parts(np.arange(10), 4)]
+    [(4, 8), (2, 2)]
+    """
+    size = min(batch_size, len(order))
+    whole = len(order) // size * size
+    yield size, order[:whole]
+    if whole < len(order):
+        yield len(order) - whole, order[whole:]
+
+
+def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
+    """The rows of each step of an epoch.
 
     >>> [len(rows) for rows in batches(10, 4, seed=0, epoch=0)]
     [4, 4, 2]
     """
-    whole = batch_size >= n
-    order = np.arange(n) if whole else keyed.permutation(seed, epoch, n)
+    order = row_order(n, batch_size, seed, epoch)
     for start in range(0, n, batch_size):
         yield order[start : start + batch_size]

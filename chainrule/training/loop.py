@@ -18,14 +18,16 @@ from chainrule.run import keyed
 from chainrule.run.bind import Array
 from chainrule.run.reference import Reference
 from chainrule.training import schedules
-from chainrule.training.data import Rows, batches
+from chainrule.training.data import Rows, parts, row_order
 from chainrule.training.metrics import evaluated, measured
 from chainrule.training.progress import Progress
 from chainrule.training.result import History, Run
 from chainrule.training.rules import RULES
 from chainrule.training.rundir import RunDirectory
+from chainrule.training.runners import runner_for
 from chainrule.training.settings import Settings
 from chainrule.training.step import evaluation_program, gradient_program, training_step
+from chainrule.training.stretch import Numbers, Runner, Stretch
 from chainrule.training.task import Task
 
 
@@ -68,6 +70,8 @@ class Plan:
     metrics: tuple[str, ...]
     preprocessing: str
     source: Mapping[str, str]
+    engine: str = "compiled"
+    threads: int | None = None
 
     @property
     def batch_size(self) -> int:
@@ -104,13 +108,51 @@ class Best:
             self.loss = math.inf if math.isnan(loss) else loss
 
 
+@dataclass(frozen=True)
+class Leg:
+    """A stretch of steps that can be walked again."""
+
+    runner: Runner
+    start: Now
+    order: NDArray[np.int64]
+    numbers: Sequence[Numbers]
+    size: int
+
+    def state(self, steps: int) -> Now:
+        """Where training stood after the first `steps` of them; the same bits as before."""
+        if steps == 0:
+            return self.start
+        again = self.runner.run(
+            self.start.values, self.order[: steps * self.size], self.numbers[:steps]
+        )
+        return Now(self.start.steps + steps, {**self.start.values, **again.values})
+
+    def state_before_last(self) -> Now:
+        """Where it stood before the last step."""
+        return self.state(max(len(self.numbers) - 1, 0))
+
+
+class Watcher:
+    """Tells a progress display of steps that finished since it last heard."""
+
+    def __init__(self, shown: Progress) -> None:
+        self.shown, self.seen = shown, 0
+
+    def __call__(self, done: int, loss: float) -> None:
+        """`done` steps have finished, the last of them with this loss."""
+        if done > self.seen:
+            self.shown.step(loss, steps=done - self.seen)
+            self.seen = done
+
+
 class Loop:
     """A training under way. `now` changes once for each step, so stopping anywhere is safe."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.step = training_step(plan.task, plan.settings.optimizer, plan.settings.limits)
-        self.reference = Reference(self.step.program)
+        self._runners: dict[int, Runner] = {}
+        self.leg: Leg | None = None
         self.validation = Reference(evaluation_program(plan.task)) if plan.held_out else None
         state = {slot: np.zeros_like(plan.start[name]) for slot, name in self.step.state.items()}
         self.now = self.before = Now(0, {**plan.start, **state})
@@ -169,26 +211,26 @@ class Loop:
         validation is measured at the end.
         """
         began, plan, task = time.perf_counter(), self.plan, self.plan.task
-        losses, penalties, lr = 0.0, 0.0, 0.0
-        seen: list[NDArray[np.int64]] = []
+        order = row_order(len(plan.rows), plan.batch_size, plan.settings.seed, epoch - 1)
+        losses, penalties, lr = 0.0, 0.0, self._learning_rate(epoch, self.now.steps)
         scores: list[Array] = []
-        for rows in batches(len(plan.rows), plan.batch_size, plan.settings.seed, epoch - 1):
-            lr = self._learning_rate(epoch)
-            loss, outputs = self._take_step(epoch, rows, lr)
-            share = len(rows) / len(plan.rows)
-            losses += loss * (share if task.reduction == "mean" else 1.0)
+        for size, part in parts(order, plan.batch_size):
+            numbers = [self._numbers(epoch, self.now.steps + i) for i in range(len(part) // size)]
+            stretch = self._run(epoch, size, part, numbers, shown)
+            share = size / len(plan.rows)
+            factor = share if task.reduction == "mean" else 1.0
+            losses += factor * float(stretch.losses.sum(dtype=np.float64))
             if self.step.penalty:
-                penalties += share * float(outputs[self.step.penalty])
+                penalties += share * float(stretch.outputs[self.step.penalty].sum())
             if self.step.prediction:
-                scores.append(outputs[self.step.prediction])
-                seen.append(rows)
-            shown.step(loss)
+                scores += list(stretch.outputs[self.step.prediction])
+            lr = numbers[-1].eta
         self._refuse_lost_weights(epoch)
         entry: dict[str, float] = {"epoch": epoch, "loss": losses}
         if self.step.penalty:
             entry["penalty"] = penalties
         if scores and plan.metrics:
-            y = plan.rows.y[np.concatenate(seen)]
+            y = plan.rows.y[order]
             entry |= measured(task, plan.metrics, y, np.concatenate(scores))
         if plan.held_out is not None and self.validation is not None:
             values = self.now.values
@@ -198,34 +240,60 @@ class Loop:
         shown.epoch(epoch, {name: value for name, value in entry.items() if name != "epoch"})
         return self.history[-1]
 
-    def _learning_rate(self, epoch: int) -> float:
+    def _learning_rate(self, epoch: int, steps: int) -> float:
         settings = self.plan.settings
         total = settings.epochs * self.plan.steps_per_epoch
-        at = (self.now.steps, epoch - 1, total, self.plateau)
+        at = (steps, epoch - 1, total, self.plateau)
         return settings.optimizer.lr * schedules.factor(settings.schedule, *at)
 
-    def _take_step(
-        self, epoch: int, rows: NDArray[np.int64], lr: float
-    ) -> tuple[float, Mapping[str, Array]]:
-        """One update; afterwards `now` is the new state, and `before` the one that it came from."""
-        number = self.now.steps + 1
-        loss, outputs = self.reference.run(self._inputs(rows, number, lr))
-        value = float(loss)
-        if not math.isfinite(value):
-            raise self._diverged(f"loss became {value} at step {number}", epoch, rows, lr)
-        new = {name: outputs.get(name, old) for name, old in self.now.values.items()}
-        self.before, self.now = self.now, Now(number, new)
-        return value, outputs
+    def _numbers(self, epoch: int, steps: int) -> Numbers:
+        """What the step after `steps` is given."""
+        key = None
+        if self.plan.task.uses_key:
+            high, low = keyed.words(self.plan.settings.seed, "dropout", steps + 1, 2)
+            key = int(high) << 32 | int(low)
+        return Numbers(steps + 1, self._learning_rate(epoch, steps), key)
 
-    def _inputs(self, rows: NDArray[np.int64], number: int, lr: float) -> dict[str, Any]:
-        plan = self.plan
-        batch = plan.rows if len(rows) == len(plan.rows) else plan.rows.take(rows)
-        inputs: dict[str, Any] = {**self.now.values, **batch.inputs(plan.task)}
-        inputs |= {self.step.t: float(number), self.step.eta: lr}
-        if plan.task.uses_key:
-            high, low = keyed.words(plan.settings.seed, "dropout", number, 2)
-            inputs[KEY] = int(high) << 32 | int(low)
-        return inputs
+    def _run(
+        self,
+        epoch: int,
+        size: int,
+        order: NDArray[np.int64],
+        numbers: list[Numbers],
+        shown: Progress,
+    ) -> Stretch:
+        """Updates over batches of one size; afterwards `now` is the state after the last one.
+
+        Raises:
+            DivergenceError: a loss was not finite.
+            KeyboardInterrupt: Ctrl-C, after a whole step; `now` is the state then.
+        """
+        start, runner = self.now, self._runner(size)
+        watch = Watcher(shown)
+        stretch = runner.run(start.values, order, numbers, watch)
+        done = len(stretch.losses)
+        if done and not math.isfinite(stretch.losses[-1]):
+            last = numbers[done - 1]
+            # the weights before this step gave the loss that is lost, so the last good ones are
+            # those of one step earlier
+            leg = Leg(runner, start, order, numbers, size)
+            before = leg.state(done - 2) if done > 1 else self.leg and self.leg.state_before_last()
+            self.before = before or start
+            rows = order[(done - 1) * size : done * size]
+            what = f"loss became {float(stretch.losses[-1])} at step {last.number}"
+            raise self._diverged(what, epoch, rows, last.eta)
+        self.leg = Leg(runner, start, order, numbers[:done], size)
+        self.now = self.before = Now(start.steps + done, {**start.values, **stretch.values})
+        if stretch.interrupted:
+            raise KeyboardInterrupt
+        watch(done, float(stretch.losses[-1]))
+        return stretch
+
+    def _runner(self, size: int) -> Runner:
+        """What runs batches of this size; made once."""
+        if size not in self._runners:
+            self._runners[size] = runner_for(self.plan, self.step, size)
+        return self._runners[size]
 
     def _stops(self, epoch: int, entry: Mapping[str, float], callbacks: Sequence[Callback]) -> bool:
         """Whether training ends after this epoch; every callback is asked."""
@@ -253,7 +321,8 @@ class Loop:
         if lost:
             what = f"{lost[0]} is no longer finite after step {self.now.steps}"
             rows = np.arange(len(self.plan.rows))
-            raise self._diverged(what, epoch, rows, self._learning_rate(epoch))
+            lr = self._learning_rate(epoch, self.now.steps)
+            raise self._diverged(what, epoch, rows, lr)
 
     def _diverged(
         self, what: str, epoch: int, rows: NDArray[np.int64], lr: float
@@ -279,7 +348,9 @@ class Loop:
         return error
 
     def _gradient_norm(self, now: Now, rows: NDArray[np.int64]) -> float:
-        inputs = {**self._inputs(rows, now.steps + 1, 0.0), **now.values}
+        inputs: dict[str, Any] = {**now.values, **self.plan.rows.take(rows).inputs(self.plan.task)}
+        if self.plan.task.uses_key:
+            inputs[KEY] = self._numbers(1, now.steps).key
         return float(Reference(gradient_program(self.plan.task)).run(inputs)[1]["norm"])
 
 

@@ -1,0 +1,229 @@
+"""Write docs/performance.md from the lines of a run.
+
+    python -m benchmarks.training_step --json > lines.jsonl
+    python -m benchmarks.training_step --scaling --json >> lines.jsonl
+    python -m benchmarks.report lines.jsonl [--out docs/performance.md] [--notes FILE]
+
+What a missed figure needs to have said about it stands in benchmarks/notes.md, and is put into the
+page as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.engines import ENGINES, OURS
+from benchmarks.plot import Panel, figure
+from benchmarks.scaling import BATCH, WIDTH
+from benchmarks.summary import Line, advantages, best, fastest_peer, number, summary
+
+ROOT = Path(__file__).parents[1]
+PAGE, NOTES = ROOT / "docs" / "performance.md", ROOT / "benchmarks" / "notes.md"
+
+HEAD = """# Performance
+
+<!-- written by python -m benchmarks.report: do not edit -->
+
+Microseconds per training step, gathering the rows and updating the weights included: medians over
+{rounds} slices of at least 20 ms, taken in turns by processes that live side by side. For each
+engine the better number of threads is shown, in brackets. Every engine starts from the same weights
+and sees the same rows in the same order; the losses of its first calls agree with those of NumPy in
+float64, or its figure is left out as void.
+
+- machine: {processor}, {cores} cores ({features}), {system}; load when the run began {load:.1f}
+- date: {date}
+- versions: {versions}
+- peak of fused multiply-adds, measured with it: {peaks}
+"""
+HOW = """
+## How to measure it
+
+    pip install {packages}
+    python -m benchmarks.training_step --json > lines.jsonl
+    python -m benchmarks.training_step --scaling --json >> lines.jsonl
+    python -m benchmarks.report lines.jsonl
+
+What is not installed is named and left out.
+"""
+
+
+def read(path: Path) -> list[Line]:
+    """The objects of a file, one a line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def page(lines: Sequence[Line], picture: str, notes: str = "") -> str:
+    """The text of the page.
+
+    Args:
+        picture: the path of the plot, from the page.
+    """
+    parts = [_head(lines)]
+    if any(line["kind"] == "result" for line in lines):
+        parts += [_comparison(lines), _costs(lines), _left_out(lines)]
+    if any(line["kind"] == "scaling" for line in lines):
+        parts.append(_scaling(lines, picture))
+    packages = sorted({engine.package for engine in ENGINES.values() if engine.package})
+    return "\n".join([*parts, notes, HOW.format(packages=" ".join(packages))]).rstrip() + "\n"
+
+
+def _head(lines: Sequence[Line]) -> str:
+    about: dict[str, Any] = next(line for line in lines if line["kind"] == "machine")
+    threads = {"1": "one thread"}
+    peaks = _peaks(lines).items()
+    told = [f"{value:.0f} GFLOP/s ({threads.get(n, f'{n} threads')})" for n, value in peaks]
+    return HEAD.format(
+        **{name: about[name] for name in ("rounds", "processor", "cores", "system", "date")},
+        load=about["load"] or 0.0,
+        features=", ".join(about["features"]),
+        versions=", ".join(f"{name} {value}" for name, value in about["versions"].items()),
+        peaks=", ".join(told),
+    )
+
+
+def _peaks(lines: Sequence[Line]) -> dict[str, float]:
+    """GFLOP/s by number of threads: the most that any of the runs measured.
+
+    On a machine that others use as well, a peak can be measured too low, never too high.
+    """
+    found: dict[str, float] = {}
+    for line in lines:
+        for count, value in line.get("peak_gflops", {}).items():
+            found[count] = max(value, found.get(count, 0.0))
+    return found
+
+
+def _comparison(lines: Sequence[Line]) -> str:
+    """Every engine, the ratio, and what is missed."""
+    chosen, ratios = best(lines), advantages(lines)
+    highest = max(_peaks(lines).values())
+    about = {line["workload"]: line for line in lines if line["kind"] == "workload"}
+    present = {name for engines in chosen.values() for name in engines}
+    names = [name for name in ENGINES if name in present]
+    rows = []
+    for workload, engines in chosen.items():
+        cells = []
+        for name in names:
+            line = engines.get(name)
+            text = f"{number(line['us_per_step'])} ({line['threads']})" if line else "–"
+            cells.append(f"**{text}**" if line and line is fastest_peer(engines) else text)
+        ratio = f"{ratios[workload]:.2f}" if workload in ratios else "–"
+        goal, ours = about[workload], engines.get(OURS)
+        at_peak, reach = number(goal["flop"] / highest / 1e3), _reached(goal["reach_us"], ours)
+        rows.append([f"{workload}: {goal['description']}", *cells, ratio, at_peak, reach])
+    head = ["µs per step", *names, "ratio", "arithmetic at the peak", "to reach"]
+    mean = summary(lines)["geometric_mean"]
+    end = "" if mean is None else f"\n\nGeometric mean of the ratios: **{mean:.2f}**."
+    said = "\n\nThe best peer is bold; the ratio is its time over that of chainrule."
+    return f"\n## Against others\n\n{_table(head, rows)}{said}{end}\n"
+
+
+def _reached(reach_us: float, ours: Line | None) -> str:
+    if ours is None or not reach_us:
+        return number(reach_us) if reach_us else "–"
+    over = ours["us_per_step"] / reach_us
+    return f"{number(reach_us)}: " + ("met" if over <= 1 else f"missed, {over:.2f} times as long")
+
+
+def _costs(lines: Sequence[Line]) -> str:
+    """What stands beside the time of a step."""
+    rows = [
+        [
+            workload,
+            f"{engine} ({line['threads']})",
+            number(line["us_per_step"]),
+            "–".join(number(value) for value in line["us_quartiles"]),
+            f"{line['first_call_s']:.2f}",
+            f"{line['peak_rss_mb']:.0f}",
+            f"{line['final_loss']:.6f}",
+        ]
+        for workload, engines in best(lines).items()
+        for engine, line in engines.items()
+    ]
+    head = ["workload", "engine", "µs", "quartiles", "first call, s", "peak memory, MB", "loss"]
+    said = (
+        "First call: what preparing and the first call took beyond a later call (tracing, "
+        "compiling), without the import. Loss: mean of the last call that was compared."
+    )
+    return f"\n## First call, memory, loss\n\n{said}\n\n{_table(head, rows)}\n"
+
+
+def _left_out(lines: Sequence[Line]) -> str:
+    """Who has no figure, and why: once for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for line in lines:
+        if line["kind"] == "missing":
+            reasons.setdefault(f"{line['engine']} is not installed", [])
+        elif line["kind"] == "left_out" or line.get("void"):
+            state = "void: " if line.get("void") else ""
+            places = reasons.setdefault(f"{line['engine']}: {state}{line['reason']}", [])
+            places += [line["workload"]] if line["workload"] not in places else []
+    if not reasons:
+        return ""
+    told = [f"- {why}" + (f" ({', '.join(at)})" if at else "") for why, at in reasons.items()]
+    return "\n".join(["\n## Left out\n", *told, ""])
+
+
+def _scaling(lines: Sequence[Line], picture: str) -> str:
+    peaks = _peaks(lines)
+    found = sorted(
+        (line for line in lines if line["kind"] == "scaling"),
+        key=lambda line: (line["width"], line["batch"]),
+    )
+    rows = [
+        [
+            *(str(line[key]) for key in ("width", "batch", "threads")),
+            number(line["us_per_step"]),
+            f"{line['gflops']:.0f}",
+            f"{100 * line['gflops'] / peaks[str(line['threads'])]:.0f} %",
+        ]
+        for line in found
+    ]
+    head = ["width", "batch", "threads", "µs per step", "GFLOP/s", "of the measured peak"]
+    said = "784-w-w-10 relu, cross-entropy, Adam, by chainrule alone."
+    shown = f"![cost against batch and width]({picture})"
+    return f"\n## Cost against batch and width\n\n{said}\n\n{shown}\n\n{_table(head, rows)}\n"
+
+
+def plot(lines: Sequence[Line]) -> str:
+    """Cost against batch at one width, and against width at one batch, as SVG; "" without lines."""
+    found = [line for line in lines if line["kind"] == "scaling"]
+    batches = [(x["batch"], x["us_per_step"] / 1e3) for x in found if x["width"] == WIDTH]
+    widths = [(x["width"], x["us_per_step"] / 1e3) for x in found if x["batch"] == BATCH]
+    if not batches or not widths:
+        return ""
+    unit = "ms per step"
+    over_batch = Panel(f"width {WIDTH}", "batch", unit, batches, 1, "proportional")
+    over_width = Panel(f"batch {BATCH}", "width", unit, widths, 2, "its square")
+    return figure([over_batch, over_width])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(
+        "| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report")
+    parser.add_argument("lines", type=Path, help="what training_step --json printed")
+    parser.add_argument("--out", type=Path, default=PAGE)
+    parser.add_argument("--notes", type=Path, default=NOTES, help="text to put into the page")
+    options = parser.parse_args(arguments)
+    lines = read(options.lines)
+    drawn, picture = plot(lines), options.out.with_name(f"{options.out.stem}-scaling.svg")
+    notes = options.notes.read_text(encoding="utf-8") if options.notes.exists() else ""
+    options.out.write_text(page(lines, picture.name, notes), encoding="utf-8")
+    if drawn:
+        picture.write_text(drawn, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""The loops of one kernel: tiles of rows by vectors, divided among threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from chainrule.emit.llvm.builder import FLOAT, INT, Builder, Val
+from chainrule.emit.llvm.reduce import Cell, Reduction
+from chainrule.emit.llvm.values import Env, Index, Place, Values
+from chainrule.expr import Axes, Expr
+from chainrule.plan.kernels import Kernel
+from chainrule.plan.lower import LEAVES, POLYNOMIALS
+from chainrule.plan.tiles import Shape, even, split_axis
+
+
+def write_kernel(
+    b: Builder, k: Kernel, places: Mapping[Expr, Place], sizes: Mapping[str, int], shape: Shape
+) -> None:
+    """Write the loops of `k`; ``%part`` is the number of the thread."""
+    values = Values(b, places, sizes)
+    if k.root is not None and k.root.op == "scatter_add":
+        _Scatter(b, k, values, sizes).write()
+        return
+    _Tiles(b, k, values, sizes, shape).write()
+
+
+class _Tiles:
+    """A kernel whose entries are computed tile by tile."""
+
+    def __init__(
+        self, b: Builder, k: Kernel, values: Values, sizes: Mapping[str, int], shape: Shape
+    ) -> None:
+        self.b, self.k, self.values, self.sizes, self.shape = b, k, values, sizes, shape
+        self.lane_axis = k.axes[-1] if k.axes else ""
+        self.row_axis = k.axes[-2] if len(k.axes) > 1 else ""
+        self.split = split_axis(k, sizes, shape)
+        self.long = _is_long(k)
+
+    def write(self) -> None:
+        """Rows, and columns within rows; further axes around both."""
+        if not self.split:
+            self._only_first_thread()
+        elif self.split == self.row_axis:
+            self._outer(self.k.axes[:-2], {})
+        else:
+            self._shared(self.sizes[self.lane_axis], lambda at, n: self._columns({}, [None], at, n))
+
+    def _only_first_thread(self) -> None:
+        """What cannot be divided is done by thread 0: the others' loop is empty."""
+        self._once(0, lambda: self._outer(self.k.axes[:-2], {}))
+
+    def _once(self, part: int, body: Callable[[], None]) -> None:
+        b = self.b
+        mine = b.op(f"icmp eq i64 %part, {part}", 0)
+        once = b.op(f"zext i1 {mine} to i64", 0)
+        b.loop("0", once, 1, lambda _, __: body())
+
+    def _shared(self, size: int, body: Callable[[Val, int], None]) -> None:
+        """Every thread takes the same number; what is left over goes to the last."""
+        b, threads = self.b, self.shape.threads
+        chunk = self.shape.chunk(size)
+        body(Val(b.op(f"mul i64 %part, {chunk}", 0), INT, False, 0), chunk)
+        if size > chunk * threads:
+            start = b.whole(chunk * threads)
+            self._once(threads - 1, lambda: body(start, size - chunk * threads))
+
+    def _outer(self, axes: Axes, env: dict[str, Index | Val]) -> None:
+        if not axes:
+            self._row_blocks(env)
+            return
+        size = str(self.sizes[axes[0]])
+        self.b.loop("0", size, 1, lambda i, _: self._outer(axes[1:], {**env, axes[0]: Index(i)}))
+
+    def _row_blocks(self, env: dict[str, Index | Val]) -> None:
+        if not self.row_axis:
+            self._columns(env, [None], self.b.whole(0), self.sizes.get(self.lane_axis, 1))
+        elif self.split == self.row_axis:
+            self._shared(self.sizes[self.row_axis], lambda at, n: self._rows(env, at, n))
+        else:
+            self._rows(env, self.b.whole(0), self.sizes[self.row_axis])
+
+    def _rows(self, env: dict[str, Index | Val], start: Val, count: int) -> None:
+        b, done = self.b, 0
+        for height, tiles in even(count, self.shape.rows):
+            low = b.binary("add", start, b.whole(done))
+            high = b.binary("add", low, b.whole(height * tiles))
+
+            def tile(i: Val, _: list[str], height: int = height) -> None:
+                rows = [Index(i, r) for r in range(height)]
+                self._columns(env, rows, b.whole(0), self.sizes[self.lane_axis])
+
+            b.loop(low.ssa, high.ssa, height, tile)
+            done += height * tiles
+
+    def _columns(
+        self, env: dict[str, Index | Val], rows: Sequence[Index | None], start: Val, size: int
+    ) -> None:
+        """Vectors of entries from `start` on; the last one may be partly filled."""
+        b, lanes = self.b, self.b.lanes
+        if not self.lane_axis:
+            self._tile(env, rows, None, 1, 0)
+            return
+        whole, tail = divmod(size, lanes)
+        done = 0
+        for width, tiles in even(whole + bool(tail), self.shape.vectors):
+            ends_here = done + width * tiles == whole + bool(tail)
+            plain = tiles - 1 if tail and ends_here else tiles
+            low = b.binary("add", start, b.whole(done * lanes))
+            high = b.binary("add", start, b.whole((done + width * plain) * lanes))
+            if plain:
+
+                def tile(j: Val, _: list[str], width: int = width) -> None:
+                    self._tile(env, rows, j, width, 0)
+
+                b.loop(low.ssa, high.ssa, width * lanes, tile)
+            if plain < tiles:
+                self._tile(env, rows, high, width, tail)
+            done += width * tiles
+
+    def _tile(
+        self, env: Env, rows: Sequence[Index | None], column: Val | None, width: int, tail: int
+    ) -> None:
+        """All cells of one tile; the last vector has `tail` lanes (0: all)."""
+        lanes = self.b.lanes
+        cells = [(r, v) for r in range(len(rows)) for v in range(width)]
+        envs: dict[Cell, Env] = {}
+        for r, v in cells:
+            here = dict(env)
+            if rows[r] is not None:
+                here[self.row_axis] = rows[r]  # type: ignore[assignment]
+            if column is not None:
+                here[self.lane_axis] = _column(column, v * lanes)
+            envs[r, v] = here
+        masks = {c: self.b.first_lanes(tail) if tail and c[1] == width - 1 else None for c in cells}
+        reduced = Reduction(self.b, self.k.root, self.values, self.sizes, self.shape.examples)
+        found = reduced.write(cells, envs, masks, vector=column is not None)
+        if self.long and found and len(rows) > 1:
+            self._finish_by_rows(rows, cells, envs, masks, found)
+            return
+        for cell in cells:
+            self._finish(envs[cell], masks[cell], found.get(cell))
+
+    def _finish_by_rows(
+        self,
+        rows: Sequence[Index | None],
+        cells: Sequence[Cell],
+        envs: Mapping[Cell, Env],
+        masks: Mapping[Cell, Val | None],
+        found: Mapping[Cell, Val],
+    ) -> None:
+        """A long finish is written once for a row and looped over, through a corner of memory."""
+        b, width = self.b, 1 + max(v for _, v in cells)
+        kind = b.type(FLOAT, found[cells[0]].vector)
+        corner = b.stack_slot(f"[{len(cells)} x {kind}]")
+        for i, cell in enumerate(cells):
+            at = b.op(f"getelementptr {kind}, ptr {corner}, i64 {i}", 0)
+            b.do(f"store {kind} {found[cell].ssa}, ptr {at}")
+        first = rows[0]
+        assert first is not None
+        base = first.base
+        assert base is not None
+
+        def row(r: Val, _: list[str]) -> None:
+            index = Index(b.binary("add", base, r))
+            for v in range(width):
+                place = b.binary("add", b.binary("mul", r, b.whole(width)), b.whole(v))
+                at = b.op(f"getelementptr {kind}, ptr {corner}, i64 {place.ssa}", b.depth)
+                held = Val(b.reload(kind, at), FLOAT, found[cells[0]].vector, b.depth)
+                self._finish({**envs[0, v], self.row_axis: index}, masks[0, v], held)
+
+        b.loop("0", str(len(rows)), 1, row)
+
+    def _finish(self, env: Env, mask: Val | None, reduced: Val | None) -> None:
+        known: dict[Expr, Val] = {}
+        for node in self.k.values:
+            if node is self.k.root and reduced is not None:
+                known[node] = reduced
+            else:
+                known[node] = self.values.computed(node, env, mask, known)
+        for node in self.k.stores:
+            self.values.store(node, env, known[node], mask)
+
+
+def _is_long(k: Kernel) -> bool:
+    """Whether finishing one entry takes many instructions: a function of ours, say."""
+    stop = {k.root, *k.stores} if k.root is not None else set()
+    todo = [x for n in k.values if n is not k.root for x in (n, *n.inputs)]
+    seen: set[Expr] = set()
+    while todo:
+        node = todo.pop()
+        if node in seen or node is k.root or node.op in LEAVES:
+            continue
+        seen.add(node)
+        if node.op in POLYNOMIALS:
+            return True
+        if node not in stop or node in k.values:
+            todo.extend(node.inputs)
+    return False
+
+
+def _column(column: Val, offset: int) -> Index:
+    if column.ssa.startswith("%"):
+        return Index(column, offset, lane=True)
+    return Index(None, int(column.ssa) + offset, lane=True)
+
+
+class _Scatter:
+    """Entries added up at places that an index names: zeros first, then in the order of entries."""
+
+    def __init__(self, b: Builder, k: Kernel, values: Values, sizes: Mapping[str, int]) -> None:
+        self.b, self.k, self.values, self.sizes = b, k, values, sizes
+
+    def write(self) -> None:
+        """By thread 0 alone."""
+        mine = self.b.op("icmp eq i64 %part, 0", 0)
+        once = self.b.op(f"zext i1 {mine} to i64", 0)
+        self.b.loop("0", once, 1, lambda _, __: self._both())
+
+    def _both(self) -> None:
+        root = self.k.root
+        assert root is not None
+        zero = self.b.number(0.0)
+        self._loops(root.axes, {}, lambda env: self.values.store(root, env, zero, None))
+        self._loops(root.inputs[0].axes, {}, self._add_one)
+        self._loops(root.axes, {}, self._finish)
+
+    def _loops(self, axes: Axes, env: Env, body: Callable[[Env], None]) -> None:
+        if not axes:
+            body(env)
+            return
+        size = str(self.sizes[axes[0]])
+        self.b.loop(
+            "0", size, 1, lambda i, _: self._loops(axes[1:], {**env, axes[0]: Index(i)}, body)
+        )
+
+    def _add_one(self, env: Env) -> None:
+        root = self.k.root
+        assert root is not None
+        x, index = root.inputs
+        there = {**env, root["axis"]: self.values.value(index, env, None, {})}
+        entry = self.b.real_of(self.values.value(x, env, None, {}))
+        slot = self.values.pointer(root, there)
+        kind = self.b.type(FLOAT, False)
+        held = self.b.reload(kind, slot)
+        total = self.b.op(f"fadd {kind} {held}, {entry.ssa}", self.b.depth)
+        self.b.do(f"store {kind} {total}, ptr {slot}")
+
+    def _finish(self, env: Env) -> None:
+        """What else the kernel makes of the sums."""
+        root = self.k.root
+        known = {root: self.values.load(root, env, None)} if root is not None else {}
+        for node in self.k.values[1:]:
+            known[node] = self.values.computed(node, env, None, known)
+        for node in self.k.stores:
+            if node is not root:
+                self.values.store(node, env, known[node], None)

@@ -1,0 +1,130 @@
+"""How kernels are cut: what stays in registers, what each thread does, whether threads pay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from chainrule.expr import Axes, Expr
+from chainrule.plan.kernels import Kernel, inside, leaves
+from chainrule.plan.lower import POLYNOMIALS
+
+TURNED_ROWS = 16  # rows of a tile that is transposed: entries of one cache line in float32
+MOST_ROWS = 14  # rows of a tile: with 2 vectors each, 28 of 32 registers hold sums
+SPARE_REGISTERS = 4  # for the right operand, one broadcast number and what the compiler needs
+POLYNOMIAL_WORK = 12  # arithmetic of one of our functions, for one entry
+WAIT_WORK = 250_000  # operations that one core does while threads wait for each other once
+LEAST_GAIN = 1.25  # how much faster the arithmetic must get for a second thread to pay
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What plans must know of a processor: vector registers, their bytes, cores."""
+
+    register_bytes: int
+    registers: int
+    cores: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How one kernel is cut.
+
+    Attributes:
+        rows, vectors: the tile that stays in registers.
+        threads: how many share the work.
+        examples: the axis whose sums are taken leaf by leaf.
+        lanes: entries in one vector register.
+    """
+
+    rows: int
+    vectors: int
+    threads: int
+    examples: str
+    lanes: int
+
+    def chunk(self, size: int) -> int:
+        """How many of `size` entries each thread takes; the last one also takes what is left."""
+        each = size // self.threads
+        return each - each % self.lanes if each >= self.lanes else each
+
+
+def shape_of(
+    k: Kernel,
+    keep: Set[Expr],
+    sizes: Mapping[str, int],
+    lanes: int,
+    threads: int,
+    examples: str,
+    cpu: Processor,
+) -> Shape:
+    """Tiles as large as the registers allow, so that each loaded number is used often.
+
+    What only moves entries takes one row at a time, but when it turns rows into columns a tile of
+    `TURNED_ROWS` uses every cache line that it touches.
+    """
+    columns = -(-sizes[k.axes[-1]] // lanes) if k.axes else 1
+    vectors = min(columns, 2)
+    rows = 1
+    if k.root is not None:
+        rows = min((cpu.registers - SPARE_REGISTERS) // vectors, MOST_ROWS)
+    elif any(_turned(x, k.axes) for n in k.values for x in leaves(n, keep)):
+        rows, vectors = TURNED_ROWS, 1
+    return Shape(rows, vectors, threads, examples, lanes)
+
+
+def _turned(x: Expr, axes: Axes) -> bool:
+    return len(x.axes) > 1 and axes[-1] in x.axes and x.axes[-1] != axes[-1]
+
+
+def even(size: int, most: int) -> list[tuple[int, int]]:
+    """(height, count): `size` rows in as few tiles as possible, nearly equal, of at most `most`.
+
+    >>> even(30, 14), even(10, 14)
+    ([(10, 3)], [(10, 1)])
+    """
+    if size == 0:
+        return []
+    tiles = -(-size // most)
+    low, taller = divmod(size, tiles)
+    return [(h, n) for h, n in ((low + 1, taller), (low, tiles - taller)) if n and h]
+
+
+def split_axis(k: Kernel, sizes: Mapping[str, int], shape: Shape) -> str:
+    """The axis that is divided among threads; "" where thread 0 does all."""
+    if k.root is not None and k.root.op == "scatter_add":
+        return ""
+    if len(k.axes) > 1:
+        return k.axes[-2] if shape.chunk(sizes[k.axes[-2]]) else ""
+    if k.axes and shape.chunk(sizes[k.axes[0]]) >= shape.lanes:
+        return k.axes[0]
+    return ""
+
+
+def work(k: Kernel, keep: set[Expr], sizes: Mapping[str, int]) -> int:
+    """Arithmetic operations of a kernel, an estimate: a multiply-add counts as two."""
+    entries = _count(k.axes, sizes)
+    total = 0
+    for node in k.values:
+        if node is k.root:
+            total += 2 * entries * _count(node["over"], sizes) if "over" in dict(node.attrs) else 0
+        below = [n for n in inside(node, keep) if n.axes] + [node]
+        total += entries * sum(POLYNOMIAL_WORK if n.op in POLYNOMIALS else 1 for n in below)
+    return total
+
+
+def _count(axes: Sequence[str], sizes: Mapping[str, int]) -> int:
+    count = 1
+    for axis in axes:
+        count *= sizes[axis]
+    return count
+
+
+def threads_for(total_work: int, waits: int, most: int) -> int:
+    """As many threads as make the step faster by `LEAST_GAIN`, waiting included."""
+    best = 1
+    for threads in range(2, most + 1):
+        shared = total_work / threads + (waits + 1) * WAIT_WORK
+        if total_work > LEAST_GAIN * shared:
+            best = threads
+    return best

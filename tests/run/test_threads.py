@@ -1,0 +1,89 @@
+"""The number of threads changes no bit of any result."""
+
+import numpy as np
+import pytest
+
+from chainrule.definition import with_loss
+from chainrule.derivation import derive
+from chainrule.netfile import define
+from chainrule.nn import mlp
+from chainrule.ops.activations import tanh
+from chainrule.ops.losses import mse
+from tests.run.engines import data, sha, trained
+
+THREADS = (1, 2, 3, 8)
+BATCHES = (1, 10, 33, 128, 1797)  # one leaf of 32 examples or less, leaves and a rest, many
+
+
+def tied(W: "k=33 n", X: "n m", y: "n m"):
+    """One matrix in two places, its second time transposed."""
+    return mse(W.T @ tanh(W @ X), y)
+
+
+NETS = {
+    "relu_cross_entropy": with_loss(mlp([20, 33, 10], "relu"), "cross_entropy"),
+    "sigmoid_mse": with_loss(mlp([20, 30, 10], "sigmoid"), "mse"),
+    "deep_tanh": with_loss(mlp([20, 17, 17, 17, 10], "tanh"), "mse"),
+}
+
+
+def arrays_for(net, batch, dtype):
+    """Random arrays for a definition whose examples are the axis m."""
+    rng = np.random.default_rng(batch)
+    sizes = {"m": batch}
+    found = {}
+    for x in net.inputs:
+        shape = [x.sizes.get(a, sizes.get(a, 20)) for a in x.axes]
+        if x.kind == "int":
+            found[x.name] = rng.integers(0, 10, shape)
+        else:
+            found[x.name] = (rng.standard_normal(shape) / 3).astype(dtype)
+    return found
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("name", NETS)
+def test_gradients_have_the_same_bits_for_1_2_3_and_8_threads(name, batch, dtype):
+    d = derive(NETS[name])
+    given = arrays_for(NETS[name], batch, dtype)
+    found = set()
+    for threads in THREADS:
+        value, grads = d.compile(threads=threads)(**given)
+        found.add(sha({"loss": value, **grads}))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("batch", [1, 10, 33])
+@pytest.mark.parametrize("optimizer", ["sgd:lr=0.1", "adam"])
+def test_three_epochs_of_training_have_the_same_bits_for_1_2_3_and_8_threads(optimizer, batch):
+    X, y = data(100, 20, 10)
+    found = set()
+    for threads in THREADS:
+        net = mlp([20, 33, 10], "relu")
+        options = {"optimizer": optimizer, "batch_size": batch, "epochs": 3, "l2": 1e-3}
+        run = trained(net, X, y, threads=threads, loss="cross_entropy", **options)
+        losses = np.array([entry["loss"] for entry in run.history])
+        found.add(sha({**run.values, "losses": losses}))
+    assert len(found) == 1
+
+
+def test_training_all_rows_at_once_has_the_same_bits_for_1_2_3_and_8_threads():
+    X, y = data(1797, 64, 10)
+    net = mlp([64, 32, 10], "relu")
+    options = {"loss": "cross_entropy", "batch_size": "all", "epochs": 3}
+    runs = [trained(net, X, y, threads=threads, **options) for threads in THREADS]
+    assert len({sha(run.values) for run in runs}) == 1
+
+
+def test_a_shared_matrix_has_the_same_gradient_bits_for_1_2_3_and_8_threads():
+    d = derive(define(tied))
+    given = arrays_for(define(tied), 70, np.float32)
+    found = {sha({"dW": d.compile(threads=n)(**given)[1]["W"]}) for n in THREADS}
+    assert len(found) == 1
+
+
+def test_the_hash_sees_one_bit():
+    x = np.ones(4, np.float32)
+    assert sha({"x": x}) != sha({"x": np.nextafter(x, 2)})
+    assert sha({"x": x}) != sha({"y": x})
