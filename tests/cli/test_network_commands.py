@@ -26,7 +26,9 @@ def test_derive_prints_the_equations_in_plain_characters_or_as_latex(cr):
 
 @pytest.mark.seed("000-21", "000-23")
 def test_derive_prints_python_that_is_valid(cr):
-    ast.parse(cr("derive", NET, "--python").out)
+    tree = ast.parse(cr("derive", NET, "--python").out)
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert names[-1] == "two_sigmoid"
 
 
 def test_derive_with_respect_to_some_names(cr):

@@ -65,7 +65,7 @@ def called(text: str, library: Path, arrays: dict[str, object]) -> None:
     getattr(ctypes.CDLL(str(library)), head)(*arguments)
 
 
-def run_under_sanitizers(text: str, folder: Path) -> None:
+def assert_runs_under_sanitizers(text: str, folder: Path) -> None:
     """Call the function once on arrays between fences, with every access and operation watched."""
     head, parameters = FUNCTION.search(text).groups()
     arrays, arguments = [], []

@@ -25,7 +25,7 @@ from chainrule.training.step import Limits, training_step
 from chainrule.training.task import task_of
 from tests import randomgraphs
 from tests.cli.conftest import NET
-from tests.emit.cfiles import called, compiled, fuses_multiply_add, run_under_sanitizers
+from tests.emit.cfiles import assert_runs_under_sanitizers, called, compiled, fuses_multiply_add
 
 EPS32, EPS64 = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
 ROWS = 70  # two leaves of 32 examples and a part of one
@@ -189,7 +189,7 @@ def test_every_access_and_operation_is_defined(what, digits, tmp_path):
     else:
         p, sizes = gradients(randomgraphs.graph(11))
         call = gradients_as_c(p, sizes, 8)
-    run_under_sanitizers(source(call), tmp_path)
+    assert_runs_under_sanitizers(source(call), tmp_path)
 
 
 @pytest.mark.parametrize("net", [relu_net, sigmoid_net])

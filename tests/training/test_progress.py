@@ -349,11 +349,12 @@ def test_a_stream_that_cannot_be_written_never_stops_training():
         train(progress, clock, 3, 10)
 
 
-def test_a_process_without_standard_error_trains_in_silence(monkeypatch):
+def test_a_process_without_standard_error_trains_in_silence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", None)
     clock = Clock()
     with Progress(3, 10, clock=clock) as progress:
         train(progress, clock, 3, 10)
+    assert capsys.readouterr().out == ""
 
 
 def test_off_writes_nothing():
