@@ -85,9 +85,15 @@ def lifetimes(
     return found
 
 
-def arena(
-    needs: Mapping[str, tuple[int, tuple[int, int]]], align: int = 64
-) -> tuple[dict[str, int], int]:
+LINE_BYTES = 64  # of a cache line
+
+
+def aligned(size: int) -> int:
+    """`size` in whole cache lines."""
+    return -(-size // LINE_BYTES) * LINE_BYTES
+
+
+def arena(needs: Mapping[str, tuple[int, tuple[int, int]]]) -> tuple[dict[str, int], int]:
     """Offsets of buffers in one block of memory, and its size in bytes.
 
     Args:
@@ -101,7 +107,7 @@ def arena(
     """
     placed: dict[str, tuple[int, int, tuple[int, int]]] = {}
     for name, (size, life) in sorted(needs.items(), key=lambda item: (-item[1][0], item[0])):
-        room = max(-(-size // align) * align, align)
+        room = max(aligned(size), LINE_BYTES)
         others = sorted(
             (start, stop)
             for start, stop, (first, last) in placed.values()

@@ -11,7 +11,7 @@ from chainrule.expr import Axes, Expr
 from chainrule.ops import OPS
 from chainrule.plan.kernels import Kernel, kernels
 from chainrule.plan.lower import lower
-from chainrule.plan.phases import Access, accesses, arena, lifetimes, waits
+from chainrule.plan.phases import Access, accesses, aligned, arena, lifetimes, waits
 from chainrule.plan.tiles import Processor, Shape, shape_of, split_axis, threads_for, work
 
 
@@ -64,6 +64,8 @@ class StepPlan:
         wait: for each kernel whether threads wait for each other before it.
         buffer_of: for each input and stored value the name of its buffer.
         arena_bytes: the size of the block for everything that the caller does not supply.
+        panel_bytes: how much of it, at its end, is for the copies that each thread makes of parts
+            of a right side (`Shape.panel`).
     """
 
     kernels: tuple[Kernel, ...]
@@ -73,8 +75,13 @@ class StepPlan:
     buffers: Mapping[str, Buffer]
     sizes: Mapping[str, int]
     arena_bytes: int
+    panel_bytes: int
     threads: int
     itemsize: int
+
+    def panel_offset(self, part: int) -> int:
+        """Where the arena has room for the copies of one thread."""
+        return self.arena_bytes - (self.threads - part) * self.panel_bytes
 
     def __str__(self) -> str:
         rows = [
@@ -83,7 +90,8 @@ class StepPlan:
         for k, shape, wait in zip(self.kernels, self.shapes, self.wait, strict=True):
             rows += ["    wait"] if wait and self.threads > 1 else []
             into = " ".join(self.buffer_of[x] for x in k.stores)
-            rows.append(f"{into:<12} {k}   [{shape.rows} × {shape.vectors}]")
+            panel = f", panels of {self.buffer_of[shape.panel]}" if shape.panel is not None else ""
+            rows.append(f"{into:<12} {k}   [{shape.rows} × {shape.vectors}{panel}]")
         return "\n".join(rows)
 
 
@@ -126,6 +134,7 @@ def plan_step(
     lives = lifetimes(cut, wait if threads > 1 else [True] * len(cut), buffer_of)
     offsets, size = arena({name: (described[name].bytes, lives[name]) for name in owned})
     buffers = {name: replace(b, offset=offsets.get(name)) for name, b in described.items()}
+    panels = aligned(max((shape.panel_entries for shape in shapes), default=0) * itemsize)
     plan = StepPlan(
         tuple(cut),
         tuple(shapes),
@@ -133,7 +142,8 @@ def plan_step(
         buffer_of,
         buffers,
         dict(sizes),
-        size,
+        size + threads * panels,
+        panels,
         threads,
         itemsize,
     )

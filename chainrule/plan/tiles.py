@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.expr import Axes, Expr
-from chainrule.plan.kernels import Kernel, inside, leaves
+from chainrule.plan.kernels import Kernel, base, inside, leaves
 from chainrule.plan.lower import POLYNOMIALS
 
 TURNED_ROWS = 16  # rows of a tile that is transposed: entries of one cache line in float32
 MOST_ROWS = 14  # rows of a tile: with 2 vectors each, 28 of 32 registers hold sums
 SPARE_REGISTERS = 4  # for the right operand, one broadcast number and what the compiler needs
+PANEL_TILES = 4  # tiles that must share a copied panel: fewer do not repay the copying
+PANEL_BYTES = 16_384  # half a first-level cache: what is smaller stays there without being copied
 POLYNOMIAL_WORK = 12  # arithmetic of one of our functions, for one entry
 WAIT_WORK = 250_000  # operations that one core does while threads wait for each other once
 LEAST_GAIN = 1.25  # how much faster the arithmetic must get for a second thread to pay
@@ -35,6 +37,9 @@ class Shape:
         threads: how many share the work.
         examples: the axis whose sums are taken leaf by leaf.
         lanes: entries in one vector register.
+        panel: the right side of a product, if its columns that a tile needs are first copied to
+            lie next to each other: then all rows take them from there before the next columns.
+        panel_entries: room for such a copy.
     """
 
     rows: int
@@ -42,6 +47,13 @@ class Shape:
     threads: int
     examples: str
     lanes: int
+    panel: Expr | None = None
+    panel_entries: int = 0
+
+    @property
+    def has_panel(self) -> bool:
+        """Whether there are copies."""
+        return self.panel is not None
 
     def chunk(self, size: int) -> int:
         """How many of `size` entries each thread takes; the last one also takes what is left."""
@@ -70,7 +82,31 @@ def shape_of(
         rows = min((cpu.registers - SPARE_REGISTERS) // vectors, MOST_ROWS)
     elif any(_turned(x, k.axes) for n in k.values for x in leaves(n, keep)):
         rows, vectors = TURNED_ROWS, 1
-    return Shape(rows, vectors, threads, examples, lanes)
+    shape = Shape(rows, vectors, threads, examples, lanes)
+    right = right_side(k, keep)
+    if right is None or shape.chunk(sizes[k.axes[0]]) < PANEL_TILES * rows:
+        return shape
+    large = _count(right.axes, sizes) * cpu.register_bytes // lanes > PANEL_BYTES
+    assert k.root is not None
+    room = _count(k.root["over"], sizes) * vectors * lanes
+    return replace(shape, panel=right, panel_entries=room) if large else shape
+
+
+def right_side(k: Kernel, keep: Set[Expr]) -> Expr | None:
+    """The stored operand of a product of two matrices that runs along the lanes.
+
+    >>> from chainrule.expr import input_
+    >>> W, X = input_("W", "k n"), input_("X", "n m")
+    >>> right_side(Kernel(("k", "m"), W @ X, (W @ X,), (W @ X,)), {W, X}) is X
+    True
+    """
+    if k.root is None or k.root.op != "contract" or len(k.axes) != 2:
+        return None
+    wanted = {*k.root["over"], k.axes[-1]}
+    for x in map(base, k.root.inputs):
+        if x in keep and len(wanted) == 2 and set(x.axes) == wanted and x.kind == "float":
+            return x
+    return None
 
 
 def _turned(x: Expr, axes: Axes) -> bool:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.emit.llvm.module import DONE, LINE, STOP, YIELD, write_module
+from chainrule.emit.llvm.barrier import CALL, DONE, REST, RUN, SIZE, SPINS, STOP
+from chainrule.emit.llvm.module import write_module
 from chainrule.plan.steps import StepPlan
 from chainrule.run.jit import Code
+from chainrule.run.waiting import waiting
 
 Array = NDArray[Any]
 POLL_S = 0.05  # how often the watching thread looks at the clock, and at Ctrl-C
@@ -36,9 +38,9 @@ class Engine:
         self.text = write_module(plan, per_step, loss)
         self._code = Code(self.text)
         self._steps = STEPS(self._code.address("steps"))
-        self._shared = np.zeros(8 * LINE, np.int64)
-        give_way = ctypes.CDLL(None).sched_yield
-        self._shared[YIELD] = ctypes.cast(give_way, ctypes.c_void_p).value or 0
+        self._shared = np.zeros(SIZE, np.int64)
+        how = waiting(plan.threads)
+        self._shared[[REST, CALL, SPINS]] = how.rest, how.number, how.spins
         self._arena = np.zeros(plan.arena_bytes + 64, np.uint8)
 
     @property
@@ -71,7 +73,7 @@ class Engine:
             KeyboardInterrupt: Ctrl-C, after the step that was under way.
         """
         self.clear()
-        tables = [self._table(arrays) for _ in range(self.plan.threads)]
+        tables = [self._table(arrays, part) for part in range(self.plan.threads)]
         if watch is None and self.plan.threads == 1:
             self._call(tables[0], 0, steps)
             return self.done
@@ -103,7 +105,7 @@ class Engine:
 
     def clear(self) -> None:
         """Forget the last run: nothing is done, and nobody has asked to stop."""
-        self._shared[:YIELD] = 0
+        self._shared[:RUN] = 0
 
     def _watch(self, end: threading.Event, watch: Callable[[int], None] | None) -> None:
         while not end.wait(POLL_S):
@@ -113,9 +115,10 @@ class Engine:
     def _call(self, table: Any, part: int, steps: int) -> None:
         self._steps(self._shared.ctypes.data, ctypes.addressof(table), part, steps)
 
-    def _table(self, arrays: Mapping[str, Array]) -> Any:
+    def _table(self, arrays: Mapping[str, Array], part: int) -> Any:
         base = -(-self._arena.ctypes.data // 64) * 64
-        table = (ctypes.c_void_p * len(self.plan.buffers))()
+        table = (ctypes.c_void_p * (len(self.plan.buffers) + 1))()
+        table[len(self.plan.buffers)] = base + self.plan.panel_offset(part)
         for slot, buffer in enumerate(self.plan.buffers.values()):
             at = buffer.offset
             table[slot] = arrays[buffer.name].ctypes.data if at is None else base + at

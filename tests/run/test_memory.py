@@ -97,7 +97,7 @@ def test_the_code_of_a_step_can_call_nothing_that_allocates(threads):
     engine, _ = prepared(threads)
     assert foreign(engine.text) == set()
     called = set(re.findall(r"call [\w<> ]*?([@%][\w.]+)\(", engine.text))
-    ours = {"@wait", "%yield"} | set(re.findall(r"define internal void (@k\d+)\(", engine.text))
+    ours = {"@wait", "%rest"} | set(re.findall(r"define internal void (@k\d+)\(", engine.text))
     assert {name for name in called if not name.startswith("@llvm.")} <= ours
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from chainrule.emit.llvm.builder import FLOAT, INT, Builder, Val
 from chainrule.emit.llvm.reduce import Cell, Reduction
@@ -11,6 +12,9 @@ from chainrule.expr import Axes, Expr
 from chainrule.plan.kernels import Kernel
 from chainrule.plan.lower import LEAVES, POLYNOMIALS
 from chainrule.plan.tiles import Shape, even, split_axis
+
+PANEL = "%panel"  # where this thread copies the columns that a tile needs
+PANEL_AXIS = "column of the panel"
 
 
 def write_kernel(
@@ -24,6 +28,35 @@ def write_kernel(
     _Tiles(b, k, values, sizes, shape).write()
 
 
+Rows = Sequence[Index | None]
+"""The rows of a tile; None where a kernel has none."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a tile.
+
+    Attributes:
+        first: position of the first one; None where a kernel has no axis.
+        width: how many vectors.
+        tail: how many lanes of the last one are filled, 0 for all.
+    """
+
+    first: Val | None
+    width: int
+    tail: int
+
+    def at(self, v: int, lanes: int) -> Index:
+        """The positions of vector `v`."""
+        if self.first is None or self.first.ssa.startswith("%"):
+            return Index(self.first, v * lanes, lane=True)
+        return Index(None, int(self.first.ssa) + v * lanes, lane=True)
+
+    def partly(self, v: int) -> bool:
+        """Whether vector `v` is not filled."""
+        return bool(self.tail) and v == self.width - 1
+
+
 class _Tiles:
     """A kernel whose entries are computed tile by tile."""
 
@@ -35,6 +68,7 @@ class _Tiles:
         self.row_axis = k.axes[-2] if len(k.axes) > 1 else ""
         self.split = split_axis(k, sizes, shape)
         self.long = _is_long(k)
+        self.operands = values if shape.panel is None else self._with_panel(shape.panel)
 
     def write(self) -> None:
         """Rows, and columns within rows; further axes around both."""
@@ -43,7 +77,10 @@ class _Tiles:
         elif self.split == self.row_axis:
             self._outer(self.k.axes[:-2], {})
         else:
-            self._shared(self.sizes[self.lane_axis], lambda at, n: self._columns({}, [None], at, n))
+            size = self.sizes[self.lane_axis]
+            self._shared(
+                size, lambda at, n: self._columns(at, n, lambda c: self._tile({}, [None], c))
+            )
 
     def _only_first_thread(self) -> None:
         """What cannot be divided is done by thread 0: the others' loop is empty."""
@@ -72,33 +109,50 @@ class _Tiles:
         self.b.loop("0", size, 1, lambda i, _: self._outer(axes[1:], {**env, axes[0]: Index(i)}))
 
     def _row_blocks(self, env: dict[str, Index | Val]) -> None:
+        zero, width = self.b.whole(0), self.sizes.get(self.lane_axis, 1)
         if not self.row_axis:
-            self._columns(env, [None], self.b.whole(0), self.sizes.get(self.lane_axis, 1))
+            self._columns(zero, width, lambda columns: self._tile(env, [None], columns))
         elif self.split == self.row_axis:
-            self._shared(self.sizes[self.row_axis], lambda at, n: self._rows(env, at, n))
+            size = self.sizes[self.row_axis]
+            self._shared(size, lambda at, n: self._block(env, at, n))
         else:
-            self._rows(env, self.b.whole(0), self.sizes[self.row_axis])
+            self._block(env, zero, self.sizes[self.row_axis])
 
-    def _rows(self, env: dict[str, Index | Val], start: Val, count: int) -> None:
+    def _block(self, env: Env, start: Val, count: int) -> None:
+        """All columns of `count` rows: row by row, or with a panel column by column."""
+        zero, width = self.b.whole(0), self.sizes[self.lane_axis]
+        if self.shape.panel is None:
+
+            def across(rows: Rows) -> None:
+                self._columns(zero, width, lambda columns: self._tile(env, rows, columns))
+
+            self._rows(start, count, across)
+            return
+
+        def down(columns: Columns) -> None:
+            self._copy_panel(columns)
+            self._rows(start, count, lambda rows: self._tile(env, rows, columns))
+
+        self._columns(zero, width, down)
+
+    def _rows(self, start: Val, count: int, body: Callable[[Rows], None]) -> None:
+        """Tiles of nearly equal height."""
         b, done = self.b, 0
         for height, tiles in even(count, self.shape.rows):
             low = b.binary("add", start, b.whole(done))
             high = b.binary("add", low, b.whole(height * tiles))
 
             def tile(i: Val, _: list[str], height: int = height) -> None:
-                rows = [Index(i, r) for r in range(height)]
-                self._columns(env, rows, b.whole(0), self.sizes[self.lane_axis])
+                body([Index(i, r) for r in range(height)])
 
             b.loop(low.ssa, high.ssa, height, tile)
             done += height * tiles
 
-    def _columns(
-        self, env: dict[str, Index | Val], rows: Sequence[Index | None], start: Val, size: int
-    ) -> None:
+    def _columns(self, start: Val, size: int, body: Callable[[Columns], None]) -> None:
         """Vectors of entries from `start` on; the last one may be partly filled."""
         b, lanes = self.b, self.b.lanes
         if not self.lane_axis:
-            self._tile(env, rows, None, 1, 0)
+            body(Columns(None, 1, 0))
             return
         whole, tail = divmod(size, lanes)
         done = 0
@@ -110,30 +164,55 @@ class _Tiles:
             if plain:
 
                 def tile(j: Val, _: list[str], width: int = width) -> None:
-                    self._tile(env, rows, j, width, 0)
+                    body(Columns(j, width, 0))
 
                 b.loop(low.ssa, high.ssa, width * lanes, tile)
             if plain < tiles:
-                self._tile(env, rows, high, width, tail)
+                body(Columns(high, width, tail))
             done += width * tiles
 
-    def _tile(
-        self, env: Env, rows: Sequence[Index | None], column: Val | None, width: int, tail: int
-    ) -> None:
-        """All cells of one tile; the last vector has `tail` lanes (0: all)."""
+    def _with_panel(self, right: Expr) -> Values:
+        """The values as products take them: the right side from its panel."""
+        assert self.k.root is not None
+        (over,) = self.k.root["over"]
+        width = self.shape.vectors * self.b.lanes
+        panel = Place(PANEL, (over, PANEL_AXIS), (width, 1), FLOAT, padded=True)
+        return Values(self.b, {**self.values.places, right: panel}, self.sizes)
+
+    def _copy_panel(self, columns: Columns) -> None:
+        """The columns of the right side, one after the other; 0 where there is none."""
+        right, root = self.shape.panel, self.k.root
+        assert right is not None
+        assert root is not None
+        (over,) = root["over"]
+
+        def row(p: Val, _: list[str]) -> None:
+            for v in range(columns.width):
+                here, there = columns.at(v, self.b.lanes), _in_panel(v, self.b.lanes)
+                mask = self.b.first_lanes(columns.tail) if columns.partly(v) else None
+                x = self.values.load(right, {over: Index(p), self.lane_axis: here}, mask)
+                self.operands.store(right, {over: Index(p), PANEL_AXIS: there}, x, None)
+
+        self.b.loop("0", str(self.sizes[over]), 1, row)
+
+    def _tile(self, env: Env, rows: Rows, columns: Columns) -> None:
+        """All cells of one tile."""
         lanes = self.b.lanes
-        cells = [(r, v) for r in range(len(rows)) for v in range(width)]
+        cells = [(r, v) for r in range(len(rows)) for v in range(columns.width)]
         envs: dict[Cell, Env] = {}
         for r, v in cells:
-            here = dict(env)
-            if rows[r] is not None:
-                here[self.row_axis] = rows[r]  # type: ignore[assignment]
-            if column is not None:
-                here[self.lane_axis] = _column(column, v * lanes)
+            here = {**env, PANEL_AXIS: _in_panel(v, lanes)}
+            row = rows[r]
+            if row is not None:
+                here[self.row_axis] = row
+            if columns.first is not None:
+                here[self.lane_axis] = columns.at(v, lanes)
             envs[r, v] = here
-        masks = {c: self.b.first_lanes(tail) if tail and c[1] == width - 1 else None for c in cells}
-        reduced = Reduction(self.b, self.k.root, self.values, self.sizes, self.shape.examples)
-        found = reduced.write(cells, envs, masks, vector=column is not None)
+        masks = {
+            c: self.b.first_lanes(columns.tail) if columns.partly(c[1]) else None for c in cells
+        }
+        reduced = Reduction(self.b, self.k.root, self.operands, self.sizes, self.shape.examples)
+        found = reduced.write(cells, envs, masks, vector=columns.first is not None)
         if self.long and found and len(rows) > 1:
             self._finish_by_rows(rows, cells, envs, masks, found)
             return
@@ -142,7 +221,7 @@ class _Tiles:
 
     def _finish_by_rows(
         self,
-        rows: Sequence[Index | None],
+        rows: Rows,
         cells: Sequence[Cell],
         envs: Mapping[Cell, Env],
         masks: Mapping[Cell, Val | None],
@@ -198,10 +277,8 @@ def _is_long(k: Kernel) -> bool:
     return False
 
 
-def _column(column: Val, offset: int) -> Index:
-    if column.ssa.startswith("%"):
-        return Index(column, offset, lane=True)
-    return Index(None, int(column.ssa) + offset, lane=True)
+def _in_panel(v: int, lanes: int) -> Index:
+    return Index(None, v * lanes, lane=True)
 
 
 class _Scatter:

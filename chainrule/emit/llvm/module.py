@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from chainrule.emit.llvm.barrier import DONE, HALT, STOP, barrier
 from chainrule.emit.llvm.builder import Builder
-from chainrule.emit.llvm.loops import write_kernel
+from chainrule.emit.llvm.loops import PANEL, write_kernel
 from chainrule.emit.llvm.values import Place
 from chainrule.expr import Expr
 from chainrule.plan.kernels import Kernel
 from chainrule.plan.steps import StepPlan
 from chainrule.plan.tiles import Shape
 
-# Places in the block of whole numbers that threads share; each stands in a cache line of its own.
-LINE = 8
-ARRIVED, TURN, STOP, DONE, HALT, YIELD = (LINE * i for i in range(6))
-SPINS = 4000  # turns of a waiting loop before a thread gives up its processor
-
 
 def write_module(plan: StepPlan, per_step: Sequence[str], loss: str) -> str:
     """The text of the module: one function for each kernel, and ``steps``.
 
     ``void steps(i64* shared, ptr* table, i64 part, i64 count)`` runs `count` steps as thread
-    `part`; `table` holds the address of every buffer, in the order of `plan.buffers`, and belongs
-    to this thread.
+    `part`; `table` holds the address of every buffer, in the order of `plan.buffers`, and last that
+    of the room for panels; it belongs to this thread.
 
     Args:
         per_step: buffers of which every step has its own part; their addresses move on.
         loss: the buffer that ends the steps when it is not finite.
     """
     slots = {name: i for i, name in enumerate(plan.buffers)}
+    panels = len(slots)
     declares: set[str] = set()
     names: dict[str, str] = {}
     calls = []
@@ -38,11 +35,12 @@ def write_module(plan: StepPlan, per_step: Sequence[str], loss: str) -> str:
         declares |= used
         # kernels that differ in their buffers only, as in equal layers, are one function
         name = names.setdefault(body, f"k{len(names)}")
-        calls.append((name, [slots[buffer] for buffer in buffers]))
+        taken = [slots[buffer] for buffer in buffers]
+        calls.append((name, taken + [panels] * plan.shapes[number].has_panel))
     parts = [f"define internal void @{name}{body}" for body, name in names.items()]
     moving = [(slots[name], plan.buffers[name].bytes) for name in per_step]
     if plan.threads > 1:
-        parts.append(_wait(plan.threads))
+        parts.append(barrier(plan.threads))
     parts.append(_steps(plan, calls, moving, slots[loss]))
     return "\n".join([*sorted(declares), *parts])
 
@@ -58,7 +56,8 @@ def _kernel(k: Kernel, plan: StepPlan, shape: Shape) -> tuple[str, set[str], lis
         base = f"%p{buffers.index(buffer.name)}"
         places[node] = Place(base, buffer.axes, buffer.strides, buffer.kind, buffer.padded)
     write_kernel(b, k, places, plan.sizes, shape)
-    arguments = ", ".join(f"ptr noalias %p{i}" for i in range(len(buffers)))
+    names = [f"%p{i}" for i in range(len(buffers))] + [PANEL] * shape.has_panel
+    arguments = ", ".join(f"ptr noalias {name}" for name in names)
     text = f"({arguments}, i64 %part) nounwind {{\nentry:\n{b.text()}\n  ret void\n}}"
     return text, b.declares, buffers
 
@@ -79,44 +78,6 @@ def needed(k: Kernel, buffer_of: Mapping[Expr, str]) -> list[Expr]:
         else:
             todo.extend(node.inputs)
     return list(found)
-
-
-def _wait(threads: int) -> str:
-    """A barrier: the last to arrive opens it; the others spin for a while, then yield."""
-    return f"""\
-define internal void @wait(ptr %shared) nounwind {{
-entry:
-  %turn.at = getelementptr i64, ptr %shared, i64 {TURN}
-  %arrived.at = getelementptr i64, ptr %shared, i64 {ARRIVED}
-  %yield.at = getelementptr i64, ptr %shared, i64 {YIELD}
-  %turn = load atomic i64, ptr %turn.at acquire, align 8
-  %before = atomicrmw add ptr %arrived.at, i64 1 acq_rel
-  %last = icmp eq i64 %before, {threads - 1}
-  br i1 %last, label %open, label %spin
-open:
-  store atomic i64 0, ptr %arrived.at monotonic, align 8
-  %next = add i64 %turn, 1
-  store atomic i64 %next, ptr %turn.at release, align 8
-  ret void
-spin:
-  %count = phi i64 [ 0, %entry ], [ %more, %again ]
-  %now = load atomic i64, ptr %turn.at acquire, align 8
-  %opened = icmp ne i64 %now, %turn
-  br i1 %opened, label %done, label %check
-check:
-  %patient = icmp slt i64 %count, {SPINS}
-  br i1 %patient, label %again, label %sleep
-sleep:
-  %yield = load ptr, ptr %yield.at, align 8
-  %ignored = call i32 %yield()
-  br label %again
-again:
-  %more = add i64 %count, 1
-  br label %spin
-done:
-  ret void
-}}
-"""
 
 
 def _steps(

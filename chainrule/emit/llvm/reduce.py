@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from chainrule.emit.llvm.builder import FLOAT, INT, Builder, Val
 from chainrule.emit.llvm.values import Env, Index, Values
 from chainrule.expr import Axes, Expr
 
 LEAF = 32  # consecutive examples that are summed in order; leaves are then added pairwise
+GROUP = 4  # leaves that are written out; a power of two
 Cell = tuple[int, int]  # row and vector within a tile
 
 
@@ -161,14 +162,18 @@ class Reduction:
         return [*places, *bests]
 
     def _tree(self, features: Axes, envs: Mapping[Cell, Env]) -> list[str]:
-        """Leaves of `LEAF` examples, added pairwise: level l of the memory holds 2^l leaves."""
+        """Leaves of `LEAF` examples, added pairwise: level l of the memory holds 2^l leaves.
+
+        `GROUP` leaves at a time are written out, for there it is known at once which sums each leaf
+        is added to; whole groups are then carried by their number, in a loop. The last leaves, at
+        most a group of them, stay in registers until the end.
+        """
         b, rows = self.b, self.sizes[self.examples]
-        whole, rest = divmod(rows, LEAF)
-        leaves = whole + bool(rest)
-        count = len(self.cells)
-        levels = leaves.bit_length()
-        self.counter = b.stack_slot(f"[{levels * count} x {self.type}]")
-        self.current = b.stack_slot(f"[{count} x {self.type}]")
+        leaves = -(-rows // LEAF)
+        looped = (leaves - 1) // GROUP
+        last = leaves - looped * GROUP
+        self.counter = b.stack_slot(f"[{leaves.bit_length() * len(self.cells)} x {self.type}]")
+        self.current = b.stack_slot(f"[{len(self.cells)} x {self.type}]")
 
         def leaf(first: Val, count: int) -> list[str]:
             stop = b.binary("add", first, b.whole(count))
@@ -178,25 +183,30 @@ class Reduction:
                 if not features:
                     return self._accumulated(here, carried)
                 own = self._nest(features, here, self._start())
-                return [self._add(x, y) for x, y in zip(carried, own, strict=True)]
+                return self._sums(carried, own)
 
             return b.loop(first.ssa, stop.ssa, 1, row, self._types(self._start()))
 
-        def one(k: Val, _: list[str]) -> None:
-            first = b.binary("mul", k, b.whole(LEAF))
-            self._carry(leaf(first, LEAF), k)
+        def group(first: Val, count: int, short: int) -> list[str]:
+            """`count` leaves, the last of them of `short` examples; its sum, not yet put away."""
+            total: list[str] = []
+            for i in range(count):
+                if i:
+                    self._put(total, _ones(i - 1))
+                start = b.binary("add", first, b.whole(i * LEAF))
+                total = leaf(start, short if i == count - 1 else LEAF)
+                total = self._with_levels(range(_ones(i)), total)
+            return total
 
-        b.loop("0", str(whole), 1, one)
-        if rest:
-            self._carry(leaf(b.whole(whole * LEAF), rest), b.whole(whole))
-        total: list[str] | None = None
-        for level in range(levels):  # what is left of the counter, smallest first
-            if leaves >> level & 1:
-                at = [self._slot(self.counter, b.whole(level), i) for i in range(count)]
-                held = [b.reload(self.type, slot) for slot in at]
-                total = held if total is None else self._sums(held, total)
-        assert total is not None
-        return total
+        def one(k: Val, _: list[str]) -> None:
+            self._carry(group(b.binary("mul", k, b.whole(GROUP * LEAF)), GROUP, LEAF), k)
+
+        if looped:
+            b.loop("0", str(looped), 1, one)
+        total = group(b.whole(looped * GROUP * LEAF), last, rows - (leaves - 1) * LEAF)
+        done = _ones(last - 1)
+        left = [level for level in range(leaves.bit_length()) if (leaves - 1) >> level & 1]
+        return self._with_levels([level for level in left if level >= done], total)
 
     def _sums(self, left: Sequence[str], right: Sequence[str]) -> list[str]:
         return [self._add(x, y) for x, y in zip(left, right, strict=True)]
@@ -205,23 +215,38 @@ class Reduction:
         """The address of one cell of one level."""
         place = self.b.binary("mul", level, self.b.whole(len(self.cells)))
         place = self.b.binary("add", place, self.b.whole(cell))
-        depth = max(place.depth, 0)
-        return self.b.op(f"getelementptr {self.type}, ptr {memory}, i64 {place.ssa}", depth)
+        code = f"getelementptr {self.type}, ptr {memory}, i64 {place.ssa}"
+        return self.b.op(code, place.depth)
 
-    def _carry(self, leaf: list[str], number: Val) -> None:
-        """Add a leaf as 1 is added to a binary counter that stands at `number`.
+    def _put(self, sums: Sequence[str], level: int) -> None:
+        """Put sums at a level."""
+        for i, x in enumerate(sums):
+            slot = self._slot(self.counter, self.b.whole(level), i)
+            self.b.do(f"store {self.type} {x}, ptr {slot}")
 
-        For as many lowest bits of the number as are 1 the leaf takes the sum of that level along;
-        then it is put at the next level.
+    def _with_levels(self, levels: Iterable[int], total: list[str]) -> list[str]:
+        """`total`, to which the sums of these levels are added in turn."""
+        for level in levels:
+            slots = (self._slot(self.counter, self.b.whole(level), i) for i in range(len(total)))
+            total = self._sums([self.b.reload(self.type, slot) for slot in slots], total)
+        return total
+
+    def _carry(self, sums: list[str], number: Val) -> None:
+        """Add a group as 1 is added to a binary counter that stands at `number`.
+
+        For as many lowest bits of the number as are 1 it takes the sum of that level along; then
+        it is put at the next level.
         """
         b, cells = self.b, range(len(self.cells))
         here = [self._slot(self.current, b.whole(0), i) for i in cells]
-        for slot, x in zip(here, leaf, strict=True):
+        for slot, x in zip(here, sums, strict=True):
             b.do(f"store {self.type} {x}, ptr {slot}")
         flipped = b.binary("xor", number, b.whole(-1))
         b.declares.add("declare i64 @llvm.cttz.i64(i64, i1 immarg)")
         code = f"call i64 @llvm.cttz.i64(i64 {flipped.ssa}, i1 true)"
         ones = Val(b.op(code, flipped.depth), INT, False, flipped.depth)
+        first = b.whole(_ones(GROUP - 1))
+        top = b.binary("add", first, ones)
 
         def take_along(level: Val, _: list[str]) -> None:
             for i in cells:
@@ -229,7 +254,16 @@ class Reduction:
                 mine = b.reload(self.type, here[i])
                 b.do(f"store {self.type} {self._add(held, mine)}, ptr {here[i]}")
 
-        b.loop("0", ones.ssa, 1, take_along)
+        b.loop(first.ssa, top.ssa, 1, take_along)
         for i in cells:
             mine = b.reload(self.type, here[i])
-            b.do(f"store {self.type} {mine}, ptr {self._slot(self.counter, ones, i)}")
+            b.do(f"store {self.type} {mine}, ptr {self._slot(self.counter, top, i)}")
+
+
+def _ones(number: int) -> int:
+    """How many lowest bits are 1.
+
+    >>> [_ones(n) for n in (0, 1, 2, 3, 7)]
+    [0, 1, 0, 2, 3]
+    """
+    return (~number & number + 1).bit_length() - 1

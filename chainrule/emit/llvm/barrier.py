@@ -1,0 +1,76 @@
+"""What the threads of a step share: where they stand, and how they wait for each other.
+
+A thread that waits looks at a number again and again, for a while: as long as it would take to put
+it to sleep and wake it up. Then it sleeps, so that a machine with other work to do can do it.
+"""
+
+from __future__ import annotations
+
+# Places in the block of whole numbers that threads share; each stands in a cache line of its own.
+LINE = 8
+ARRIVED, TURN, ASLEEP, STOP, DONE, HALT, REST, CALL, SPINS = (LINE * i for i in range(9))
+SIZE = LINE * 9
+RUN = REST  # before it stands what a run changes, from it on what it is given
+# FUTEX_WAIT and FUTEX_WAKE, among the threads of one process (linux/futex.h)
+SLEEP, WAKE = 128, 129
+EVERYBODY = 2**31 - 1
+NO_MORE = "i64 0, i64 0, i64 0"  # of the arguments of futex: no time limit, no second address
+
+
+def barrier(threads: int) -> str:
+    """The text of ``void wait(i64* shared)``: the last thread to arrive lets all go on.
+
+    ``shared[REST]`` is the address of a function that is called, with the number ``shared[CALL]``
+    first, to sleep until ``shared[TURN]`` changes and to wake those who do: Linux's ``syscall``
+    with the number of futex. Elsewhere a function that gives up the processor once will do, for it
+    is called again as long as the turn is the same.
+
+    Nobody sleeps through the turn: who goes to sleep says so first (ASLEEP) and then sleeps only if
+    the turn is still the same; who opens changes the turn first and then looks who is asleep.
+    """
+    return f"""\
+define internal void @wait(ptr %shared) nounwind {{
+entry:
+  %turn.at = getelementptr i64, ptr %shared, i64 {TURN}
+  %arrived.at = getelementptr i64, ptr %shared, i64 {ARRIVED}
+  %asleep.at = getelementptr i64, ptr %shared, i64 {ASLEEP}
+  %rest.at = getelementptr i64, ptr %shared, i64 {REST}
+  %call.at = getelementptr i64, ptr %shared, i64 {CALL}
+  %spins.at = getelementptr i64, ptr %shared, i64 {SPINS}
+  %rest = load ptr, ptr %rest.at, align 8
+  %number = load i64, ptr %call.at, align 8
+  %spins = load i64, ptr %spins.at, align 8
+  %turn = load atomic i64, ptr %turn.at acquire, align 8
+  %before = atomicrmw add ptr %arrived.at, i64 1 acq_rel
+  %last = icmp eq i64 %before, {threads - 1}
+  br i1 %last, label %open, label %spin
+open:
+  store atomic i64 0, ptr %arrived.at monotonic, align 8
+  %next = add i64 %turn, 1
+  store atomic i64 %next, ptr %turn.at seq_cst, align 8
+  %sleeping = load atomic i64, ptr %asleep.at seq_cst, align 8
+  %nobody = icmp eq i64 %sleeping, 0
+  br i1 %nobody, label %done, label %wake
+wake:
+  %woken = call i64 %rest(i64 %number, ptr %turn.at, i64 {WAKE}, i64 {EVERYBODY}, {NO_MORE})
+  ret void
+spin:
+  %count = phi i64 [ 0, %entry ], [ %more, %again ]
+  %now = load atomic i64, ptr %turn.at acquire, align 8
+  %opened = icmp ne i64 %now, %turn
+  br i1 %opened, label %done, label %check
+check:
+  %patient = icmp slt i64 %count, %spins
+  br i1 %patient, label %again, label %sleep
+sleep:
+  %told = atomicrmw add ptr %asleep.at, i64 1 seq_cst
+  %slept = call i64 %rest(i64 %number, ptr %turn.at, i64 {SLEEP}, i64 %turn, {NO_MORE})
+  %awake = atomicrmw sub ptr %asleep.at, i64 1 seq_cst
+  br label %again
+again:
+  %more = add i64 %count, 1
+  br label %spin
+done:
+  ret void
+}}
+"""

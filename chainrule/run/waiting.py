@@ -1,0 +1,50 @@
+"""How this system lets a thread sleep until another one wakes it: for `emit.llvm.barrier`."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from dataclasses import dataclass
+
+# About as long as putting a thread to sleep and waking it takes (some 10 µs): at worst twice the
+# best choice (Karlin, Manasse, McGeoch & Owicki 1990, competitive spinning).
+SPINS = 20_000
+FUTEX = {"x86_64": 202, "aarch64": 98}  # numbers of the system call: asm/unistd.h
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What a barrier is given.
+
+    Attributes:
+        rest, number: the function that sleeps and wakes, and its first argument.
+        spins: how often a thread looks before it sleeps.
+    """
+
+    rest: int
+    number: int
+    spins: int
+
+
+def waiting(threads: int) -> Waiting:
+    """For a team of so many threads: with more of them than processors nobody looks twice."""
+    spins = SPINS if threads <= processors() else 0
+    number = FUTEX.get(platform.machine(), 0) if sys.platform == "linux" else 0
+    if number:
+        return Waiting(_address(ctypes.CDLL(None).syscall), number, spins)
+    if sys.platform == "win32":
+        return Waiting(_address(ctypes.WinDLL("kernel32").SwitchToThread), 0, spins)
+    return Waiting(_address(ctypes.CDLL(None).sched_yield), 0, spins)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _address(function: object) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
