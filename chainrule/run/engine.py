@@ -14,7 +14,7 @@ from chainrule.emit.llvm.barrier import CALL, DONE, REST, RUN, SIZE, SPINS, STOP
 from chainrule.emit.llvm.module import write_module
 from chainrule.plan.steps import StepPlan
 from chainrule.run.jit import Code
-from chainrule.run.waiting import waiting
+from chainrule.run.waiting import spread_out, waiting
 
 Array = NDArray[Any]
 POLL_S = 0.05  # how often the watching thread looks at the clock, and at Ctrl-C
@@ -81,6 +81,7 @@ class Engine:
         ends = [threading.Event() for _ in tables]
 
         def work(part: int) -> None:
+            spread_out(part, len(tables))
             go.wait()
             if not cancelled.is_set():
                 self._call(tables[part], part, steps)

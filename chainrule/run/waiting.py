@@ -39,6 +39,20 @@ def waiting(threads: int) -> Waiting:
     return Waiting(_address(ctypes.CDLL(None).sched_yield), 0, spins)
 
 
+def spread_out(part: int, threads: int) -> None:
+    """Move the calling thread to a processor of its own where the team needs all of them.
+
+    Systems put a new thread next to the one that made it and move it away some milliseconds later,
+    which may be longer than it lives. It may be moved again at any time: this is no pinning.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    allowed = os.sched_getaffinity(0)
+    if threads == len(allowed) > 1:
+        os.sched_setaffinity(0, {sorted(allowed)[part]})
+        os.sched_setaffinity(0, allowed)
+
+
 def processors() -> int:
     """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
