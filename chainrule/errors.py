@@ -113,10 +113,12 @@ class DivergenceError(ChainruleError, FloatingPointError):
 
     Attributes:
         run: the training after the last step with finite weights; None if there is none.
+        report: the facts by themselves (see `chainrule.training.diverged`).
     """
 
     exit_code = 4
     run: Any = None
+    report: Any = None
 
 
 class CheckpointError(ChainruleError, OSError):

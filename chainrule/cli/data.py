@@ -12,6 +12,7 @@ from chainrule.cli.model import Preparation
 from chainrule.errors import DataError, ParameterError
 from chainrule.io.wording import plural
 from chainrule.training.data import split
+from chainrule.training.origin import Origin
 
 if TYPE_CHECKING:
     from chainrule.io.dataset import Dataset
@@ -35,11 +36,25 @@ class Prepared:
         dataset: as it was read.
         preparation: what turns such data into numbers and predictions into the user's terms.
         parts: by name; validation and test are absent where no rows were asked for.
+        numbers: the rows of the data set that are trained on.
     """
 
     dataset: Dataset
     preparation: Preparation
     parts: dict[str, Part]
+    numbers: Array
+
+    @property
+    def origin(self) -> Origin:
+        """What messages call the rows and columns that are trained on."""
+        table, features = self.dataset.table, self.preparation.features
+        return Origin(
+            self.numbers,
+            None if table is None else table.lines[self.numbers],
+            self.dataset.name,
+            features.names,
+            features.preprocess == "standard",
+        )
 
 
 def prepared(
@@ -71,7 +86,7 @@ def prepared(
         loosely = None if name == "training" else "ignore"
         X = dataset.inputs(features, chosen, unknown=loosely)  # type: ignore[arg-type]
         parts[name] = Part(X, dataset.targets(target, chosen))
-    return Prepared(dataset, Preparation(features, target), parts)
+    return Prepared(dataset, Preparation(features, target), parts, rows["training"])
 
 
 def divided(dataset: Dataset, *, validation: float, test: float, seed: int) -> dict[str, Array]:

@@ -146,6 +146,7 @@ def train(
     from chainrule.cli import network as choices
     from chainrule.cli.output import note, show, show_json
     from chainrule.cli.summary import outcome, page
+    from chainrule.training.diverged import reworded
 
     hidden, batch_size = choices.hidden_units(shape.hidden), choices.batch(updates.batch_size)
     ready = _ready(source, data, reading, seed)
@@ -162,8 +163,8 @@ def train(
     try:
         run = _trained(ready, net, updates, batch_size, seed, results, place, asked)
     except DivergenceError as error:
-        kept = str(error).replace("error.run", repr(str(place)))
-        raise DivergenceError(kept) from error
+        words = {"kept": repr(str(place)), "lr": "--lr", "clip_norm": "--clip-norm"}
+        raise reworded(error, **words) from error
     found = outcome(run, ready, net, source, place)
     if not results.quiet:
         note("")
@@ -257,6 +258,7 @@ def _trained(
         preprocessing=ready.preparation.text(),
         source={"name": ready.dataset.name, "sha256": ready.dataset.sha256, "seed": str(seed)},
         options=asked,
+        origin=ready.origin,
     )
 
 

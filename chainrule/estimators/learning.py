@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ChainruleWarning
+from chainrule.errors import ChainruleWarning, DivergenceError
 from chainrule.estimators.options import Options
 from chainrule.estimators.rows import Weights, mean_one
 from chainrule.estimators.targets import Labels, Numbers
 from chainrule.io.arrays import Floats
 from chainrule.nn import mlp
-from chainrule.run.reference import Reference
 from chainrule.training import Run, train
 from chainrule.training.data import split
-from chainrule.training.metrics import predicted
-from chainrule.training.step import prediction_program
+from chainrule.training.diverged import reworded
+from chainrule.training.origin import Origin
+from chainrule.training.predictors import KEPT, predicted
 from chainrule.training.task import Task, task_of
 
 Array = NDArray[Any]
 BATCH_SIZE = 32
-PREDICTORS_KEPT = 32  # networks of different shapes whose programs stay in memory
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Rows with their targets and weights (None: all count the same)."""
+    """Rows with their targets and weights (None: all count the same).
+
+    Attributes:
+        numbers: which rows of the caller's X these are; None: all of them.
+    """
 
     X: Floats
     y: Array
     weights: Weights | None = None
+    numbers: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.X)
@@ -42,7 +47,8 @@ class Examples:
     def take(self, rows: NDArray[Any]) -> Examples:
         """Some of the rows: by number, or where a mask says so."""
         weights = None if self.weights is None else self.weights[rows]
-        return Examples(self.X[rows], self.y[rows], weights)
+        numbers = np.arange(len(self)) if self.numbers is None else self.numbers
+        return Examples(self.X[rows], self.y[rows], weights, numbers[rows])
 
     def that_count(self) -> Examples:
         """Those whose weight is not 0: leaving a row out and giving it weight 0 are the same."""
@@ -69,8 +75,9 @@ def learn(
     training: Examples,
     validation: Examples | None,
     target: Labels | Numbers,
+    names: Sequence[str] = (),
 ) -> Run:
-    """Train a multilayer perceptron on rows as it sees them.
+    """Train a multilayer perceptron on rows as it sees them; `names` are those of the features.
 
     The default batch size means "at most"; another one that is more than all rows is warned of.
 
@@ -81,22 +88,28 @@ def learn(
     size = options.batch_size
     if size == BATCH_SIZE:
         size = min(size, len(training))
-    run = train(
-        mlp(widths, options.activation, dropout=options.dropout),
-        training.X,
-        training.y,
-        loss=target.loss,
-        optimizer=options.rule,
-        batch_size=size,
-        epochs=options.epochs,
-        seed=options.random_state,
-        validation=None if validation is None else (validation.X, validation.y),
-        sample_weight=None if training.weights is None else mean_one(training.weights),
-        schedule=options.schedule,
-        l2=options.l2,
-        early_stopping=options.early_stopping,
-        progress="auto" if options.verbose else "off",
-    )
+    try:
+        run = train(
+            mlp(widths, options.activation, dropout=options.dropout),
+            training.X,
+            training.y,
+            loss=target.loss,
+            optimizer=options.rule,
+            batch_size=size,
+            epochs=options.epochs,
+            seed=options.random_state,
+            validation=None if validation is None else (validation.X, validation.y),
+            sample_weight=None if training.weights is None else mean_one(training.weights),
+            schedule=options.schedule,
+            l2=options.l2,
+            early_stopping=options.early_stopping,
+            progress="auto" if options.verbose else "off",
+            origin=Origin(
+                training.numbers, columns=names, standardised=options.preprocess is not None
+            ),
+        )
+    except DivergenceError as error:
+        raise reworded(error, lr="learning_rate", clip_norm="") from error
     if run.interrupted:
         what = f"training was interrupted after step {run.steps}: the model is as it was then"
         warnings.warn(what, ChainruleWarning, stacklevel=4)
@@ -109,12 +122,11 @@ def outputs_of(
     """What the network puts out for rows (n_rows, n_outputs), and that as probabilities."""
     weights = [value for name, value in params.items() if name.startswith("W_")]
     widths = (len(weights[0]), *(weight.shape[1] for weight in weights))
-    task, program = _predictor(widths, activation, loss)
-    return predicted(task, program, params, X.astype(weights[0].dtype, copy=False))
+    task = _task(widths, activation, loss)
+    return predicted(task, params, X.astype(weights[0].dtype, copy=False))
 
 
-@functools.lru_cache(maxsize=PREDICTORS_KEPT)
-def _predictor(widths: tuple[int, ...], activation: str, loss: str) -> tuple[Task, Reference]:
-    """The program that predicts. Kept here, so that estimators hold nothing but plain values."""
-    task = task_of(mlp(widths, activation), loss)
-    return task, Reference(prediction_program(task))
+@functools.lru_cache(maxsize=KEPT)
+def _task(widths: tuple[int, ...], activation: str, loss: str) -> Task:
+    """What was learned. Kept here, so that estimators hold nothing but plain values."""
+    return task_of(mlp(widths, activation), loss)

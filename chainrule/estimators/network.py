@@ -135,10 +135,10 @@ class Network(Estimator, ABC, Generic[Coding]):
 
         def as_seen(examples: Examples) -> Examples:
             X = standardised(examples.X, scale, names)
-            return Examples(X, target.encode(examples.y), examples.weights)
+            return Examples(X, target.encode(examples.y), examples.weights, examples.numbers)
 
         held = as_seen(validation) if validation is not None else None
-        run = learn(options, as_seen(training), held, target)
+        run = learn(options, as_seen(training), held, target, names or ())
         vars(self).pop("feature_names_in_", None)
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,38 @@ from chainrule.emit.llvm.barrier import CALL, DONE, REST, RUN, SIZE, SPINS, STOP
 from chainrule.emit.llvm.module import write_module
 from chainrule.plan.steps import StepPlan
 from chainrule.run.jit import Code
-from chainrule.run.waiting import spread_out, waiting
+from chainrule.run.team import PATIENCE_S, together
+from chainrule.run.waiting import waiting
 
 Array = NDArray[Any]
-POLL_S = 0.05  # how often the watching thread looks at the clock, and at Ctrl-C
 STEPS = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
 
+class Memory:
+    """What one run works in besides the caller's arrays: the arena, and what threads share."""
+
+    def __init__(self, arena_bytes: int, threads: int) -> None:
+        self.shared = np.zeros(SIZE, np.int64)
+        how = waiting(threads)
+        self.shared[[REST, CALL, SPINS]] = how.rest, how.number, how.spins
+        self.arena = np.zeros(arena_bytes + 64, np.uint8)
+
+    @property
+    def done(self) -> int:
+        """How many steps are finished."""
+        return int(self.shared[DONE])
+
+    def stop(self) -> None:
+        """Ask the run to end after the step that it is in."""
+        self.shared[STOP] = 1
+
+    def clear(self) -> None:
+        """Forget the last run: nothing is done, and nobody has asked to stop."""
+        self.shared[:RUN] = 0
+
+
 class Engine:
-    """A plan as machine code.
+    """A plan as machine code. Several threads of the caller may run it at the same time.
 
     Args:
         plan: what to run.
@@ -31,6 +55,7 @@ class Engine:
 
     Attributes:
         text: the LLVM IR.
+        pace_s: what a step of the last run took; None before the first.
     """
 
     def __init__(self, plan: StepPlan, per_step: Sequence[str], loss: str) -> None:
@@ -38,105 +63,83 @@ class Engine:
         self.text = write_module(plan, per_step, loss)
         self._code = Code(self.text)
         self._steps = STEPS(self._code.address("steps"))
-        self._shared = np.zeros(SIZE, np.int64)
-        how = waiting(plan.threads)
-        self._shared[[REST, CALL, SPINS]] = how.rest, how.number, how.spins
-        self._arena = np.zeros(plan.arena_bytes + 64, np.uint8)
+        self._current = Memory(plan.arena_bytes, plan.threads)
+        self._idle = [self._current]
+        self.pace_s: float | None = None
 
     @property
     def done(self) -> int:
-        """How many steps of the run under way, or of the last one, are finished."""
-        return int(self._shared[DONE])
+        """How many steps of the run that began last are finished."""
+        return self._current.done
 
     def stop(self) -> None:
-        """Ask a run under way to end after the step that it is in."""
-        self._shared[STOP] = 1
+        """Ask the run that began last to end after the step that it is in."""
+        self._current.stop()
+
+    def clear(self) -> None:
+        """Forget the last run: nothing is done, and nobody has asked to stop."""
+        self._current.clear()
 
     def run(
         self,
         arrays: Mapping[str, Array],
         steps: int = 1,
         watch: Callable[[int], None] | None = None,
+        *,
+        wait: bool = True,
     ) -> int:
         """Run steps on arrays in place; the GIL is free meanwhile.
 
         Args:
             arrays: one for each buffer that the arena does not hold, contiguous, of the plan's
                 shapes; those of `per_step` hold `steps` parts.
-            watch: is called now and then with the number of finished steps.
+            watch: is called now and then with the number of finished steps, if that takes long.
+            wait: whether Ctrl-C waits for the step under way. If not, that step goes on in the
+                background and what it writes must not be used.
 
         Returns:
             How many steps were finished: less than `steps` if the loss was not finite after the
             last of them, or if `stop` was called.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C, after the step that was under way.
+            KeyboardInterrupt: Ctrl-C, within `PATIENCE_S` and what is left of one step.
         """
-        self.clear()
-        tables = [self._table(arrays, part) for part in range(self.plan.threads)]
-        if watch is None and self.plan.threads == 1:
-            self._call(tables[0], 0, steps)
-            return self.done
-        go, cancelled = threading.Event(), threading.Event()
-        ends = [threading.Event() for _ in tables]
+        memory = self._taken()
+        self._current = memory
+        memory.clear()
+        began = time.perf_counter()
+        tables = [self._table(memory, arrays, part) for part in range(self.plan.threads)]
+        calls = [partial(self._call, memory, arrays, t, i, steps) for i, t in enumerate(tables)]
+        told = None if watch is None else lambda: watch(memory.done)
+        # Python sees Ctrl-C only between native calls, so a call that takes long is made elsewhere;
+        # starting a thread takes 0.1 ms, which would be long for one that does not
+        short = self.pace_s is not None and steps * self.pace_s < PATIENCE_S
+        if len(calls) == 1 and short:
+            calls[0]()
+        else:
+            together(calls, memory.stop, told, wait=wait)
+        self.pace_s = (time.perf_counter() - began) / max(memory.done, 1)
+        self._idle.append(memory)
+        return memory.done
 
-        def work(part: int) -> None:
-            spread_out(part, len(tables))
-            go.wait()
-            if not cancelled.is_set():
-                self._call(tables[part], part, steps)
-            ends[part].set()
-
-        team = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(len(tables))]
+    def _taken(self) -> Memory:
+        """Memory that no other run works in."""
         try:
-            for thread in team:
-                thread.start()
-            go.set()
-            self._watch(ends[0], watch)
-        except BaseException:
-            if not go.is_set():  # some have not started: the others would wait for them forever
-                cancelled.set()
-                go.set()
-            self.stop()
-            raise
-        finally:
-            if not cancelled.is_set():
-                _wait_for(ends)
-        return self.done
+            return self._idle.pop()
+        except IndexError:
+            return Memory(self.plan.arena_bytes, self.plan.threads)
 
-    def clear(self) -> None:
-        """Forget the last run: nothing is done, and nobody has asked to stop."""
-        self._shared[:RUN] = 0
+    def _call(
+        self, memory: Memory, arrays: Mapping[str, Array], table: Any, part: int, steps: int
+    ) -> None:
+        """The work of one thread. `table` points to `arrays`, which live as long as the call."""
+        self._steps(memory.shared.ctypes.data, ctypes.addressof(table), part, steps)
 
-    def _watch(self, end: threading.Event, watch: Callable[[int], None] | None) -> None:
-        while not end.wait(POLL_S):
-            if watch is not None:
-                watch(self.done)
-
-    def _call(self, table: Any, part: int, steps: int) -> None:
-        self._steps(self._shared.ctypes.data, ctypes.addressof(table), part, steps)
-
-    def _table(self, arrays: Mapping[str, Array], part: int) -> Any:
-        base = -(-self._arena.ctypes.data // 64) * 64
+    def _table(self, memory: Memory, arrays: Mapping[str, Array], part: int) -> Any:
+        base = -(-memory.arena.ctypes.data // 64) * 64
         table = (ctypes.c_void_p * (len(self.plan.buffers) + 1))()
         table[len(self.plan.buffers)] = base + self.plan.panel_offset(part)
         for slot, buffer in enumerate(self.plan.buffers.values()):
             at = buffer.offset
             table[slot] = arrays[buffer.name].ctypes.data if at is None else base + at
         return table
-
-
-def _wait_for(ends: Sequence[threading.Event]) -> None:
-    """Wait for all threads: what they work on is given back afterwards, so Ctrl-C must wait too.
-
-    Not by `Thread.join`: interrupted once, it takes a running thread for finished (CPython 3.11).
-    """
-    interrupt: KeyboardInterrupt | None = None
-    for end in ends:
-        while not end.is_set():
-            try:
-                end.wait()
-            except KeyboardInterrupt as error:
-                interrupt = error
-    if interrupt is not None:
-        raise interrupt

@@ -63,6 +63,10 @@ class Reference:
         """Run on arrays that fit; nothing is checked. Infinities and NaN flow as in IEEE 754."""
         with np.errstate(all="ignore"):
             result = self._function(*(arrays[x.name] for x in self.program.inputs))
+            return self._sorted(result, arrays)
+
+    def _sorted(self, result: Any, arrays: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+        """What the function returned, as arrays of their own."""
         first, rest = result if isinstance(result, tuple) else (result, {})
         dtype = next((arrays[x.name].dtype for x in self.program.inputs if x.kind == "float"), None)
         keys = [key for key, _ in self.program.outputs[1:]]

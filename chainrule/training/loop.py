@@ -7,26 +7,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DivergenceError
-from chainrule.nn import KEY
 from chainrule.run import keyed
 from chainrule.run.bind import Array
-from chainrule.run.reference import Reference
 from chainrule.training import schedules
 from chainrule.training.data import Rows, parts, row_order
+from chainrule.training.diverged import NORMS, diverged
+from chainrule.training.legs import Leg, Now, Trail
 from chainrule.training.metrics import evaluated, measured
+from chainrule.training.origin import Origin
 from chainrule.training.progress import Progress
 from chainrule.training.result import History, Run
-from chainrule.training.rules import RULES
 from chainrule.training.rundir import RunDirectory
 from chainrule.training.runners import runner_for
 from chainrule.training.settings import Settings
-from chainrule.training.step import evaluation_program, gradient_program, training_step
+from chainrule.training.step import training_step
 from chainrule.training.stretch import Numbers, Runner, Stretch
 from chainrule.training.task import Task
 
@@ -58,6 +56,7 @@ class Plan:
     Attributes:
         rows, numbers: what is trained on, and which rows of the caller's data these are.
         start: values of parameters and of inputs held fixed, by name.
+        origin: what messages call the rows of the caller's data.
     """
 
     task: Task
@@ -70,6 +69,7 @@ class Plan:
     metrics: tuple[str, ...]
     preprocessing: str
     source: Mapping[str, str]
+    origin: Origin
     engine: str = "compiled"
     threads: int | None = None
 
@@ -85,14 +85,6 @@ class Plan:
         return math.ceil(len(self.rows) / self.batch_size)
 
 
-@dataclass(frozen=True)
-class Now:
-    """Where training stands after a whole step: how many there were, and all values."""
-
-    steps: int
-    values: Mapping[str, Array]
-
-
 @dataclass
 class Best:
     """The epoch with the lowest monitored loss so far, and how many came after it."""
@@ -106,30 +98,6 @@ class Best:
         if self.now is None or loss < self.loss - min_delta:
             self.epoch, self.now = epoch, now
             self.loss = math.inf if math.isnan(loss) else loss
-
-
-@dataclass(frozen=True)
-class Leg:
-    """A stretch of steps that can be walked again."""
-
-    runner: Runner
-    start: Now
-    order: NDArray[np.int64]
-    numbers: Sequence[Numbers]
-    size: int
-
-    def state(self, steps: int) -> Now:
-        """Where training stood after the first `steps` of them; the same bits as before."""
-        if steps == 0:
-            return self.start
-        again = self.runner.run(
-            self.start.values, self.order[: steps * self.size], self.numbers[:steps]
-        )
-        return Now(self.start.steps + steps, {**self.start.values, **again.values})
-
-    def state_before_last(self) -> Now:
-        """Where it stood before the last step."""
-        return self.state(max(len(self.numbers) - 1, 0))
 
 
 class Watcher:
@@ -152,10 +120,9 @@ class Loop:
         self.plan = plan
         self.step = training_step(plan.task, plan.settings.optimizer, plan.settings.limits)
         self._runners: dict[int, Runner] = {}
-        self.leg: Leg | None = None
-        self.validation = Reference(evaluation_program(plan.task)) if plan.held_out else None
+        self.trail = Trail(NORMS)
         state = {slot: np.zeros_like(plan.start[name]) for slot, name in self.step.state.items()}
-        self.now = self.before = Now(0, {**plan.start, **state})
+        self.now = Now(0, {**plan.start, **state})
         self.plateau = schedules.start(plan.settings.schedule)
         self.history: History = []
         self.best = Best()
@@ -167,8 +134,7 @@ class Loop:
         """All epochs, or as many as the user, early stopping and the callbacks allow.
 
         Raises:
-            DivergenceError: the loss or a weight is no finite number; `error.run` is the run with
-                the last weights whose loss was finite.
+            DivergenceError: see `_run`.
         """
         settings = self.plan.settings
         interrupted = False
@@ -225,16 +191,15 @@ class Loop:
             if self.step.prediction:
                 scores += list(stretch.outputs[self.step.prediction])
             lr = numbers[-1].eta
-        self._refuse_lost_weights(epoch)
         entry: dict[str, float] = {"epoch": epoch, "loss": losses}
         if self.step.penalty:
             entry["penalty"] = penalties
         if scores and plan.metrics:
             y = plan.rows.y[order]
             entry |= measured(task, plan.metrics, y, np.concatenate(scores))
-        if plan.held_out is not None and self.validation is not None:
-            values = self.now.values
-            found = evaluated(task, self.validation, values, plan.held_out, plan.metrics)
+        if plan.held_out is not None:
+            by, values = (plan.engine, plan.threads), self.now.values
+            found = evaluated(task, values, plan.held_out, plan.metrics, *by)
             entry |= {f"val_{name}": value for name, value in found.items()}
         self.history.append({**entry, "lr": lr, "seconds": time.perf_counter() - began})
         shown.epoch(epoch, {name: value for name, value in entry.items() if name != "epoch"})
@@ -265,27 +230,25 @@ class Loop:
         """Updates over batches of one size; afterwards `now` is the state after the last one.
 
         Raises:
-            DivergenceError: a loss was not finite.
+            DivergenceError: a loss or a weight was not finite; `error.run` is the run with the last
+                weights that were.
             KeyboardInterrupt: Ctrl-C, after a whole step; `now` is the state then.
         """
-        start, runner = self.now, self._runner(size)
         watch = Watcher(shown)
-        stretch = runner.run(start.values, order, numbers, watch)
+        leg = Leg(epoch, self._runner(size), self.now, order, numbers, size)
+        stretch = leg.runner.run(self.now.values, order, numbers, watch)
         done = len(stretch.losses)
-        if done and not math.isfinite(stretch.losses[-1]):
-            last = numbers[done - 1]
-            # the weights before this step gave the loss that is lost, so the last good ones are
-            # those of one step earlier
-            leg = Leg(runner, start, order, numbers, size)
-            before = leg.state(done - 2) if done > 1 else self.leg and self.leg.state_before_last()
-            self.before = before or start
-            rows = order[(done - 1) * size : done * size]
-            what = f"loss became {float(stretch.losses[-1])} at step {last.number}"
-            raise self._diverged(what, epoch, rows, last.eta)
-        self.leg = Leg(runner, start, order, numbers[:done], size)
-        self.now = self.before = Now(start.steps + done, {**start.values, **stretch.values})
+        after = leg.after(stretch)
         if stretch.interrupted:
+            self.now = self.now if after.lost else after
             raise KeyboardInterrupt
+        if (lost := diverged(self.plan, self.step, self.trail, leg, stretch)) is not None:
+            report, good = lost
+            error = report.error()
+            error.run = self.result(good)
+            raise error
+        self.trail.add(leg)
+        self.now = after
         watch(done, float(stretch.losses[-1]))
         return stretch
 
@@ -314,45 +277,3 @@ class Loop:
             array.flags.writeable = False
         frozen = MappingProxyType(dict(entry))
         return EpochView(epoch, self.plan.settings.epochs, frozen, MappingProxyType(params))
-
-    def _refuse_lost_weights(self, epoch: int) -> None:
-        """A loss can stay finite when weights do not: a saturated unit hides an infinite one."""
-        lost = [name for name, v in self.now.values.items() if not np.isfinite(v).all()]
-        if lost:
-            what = f"{lost[0]} is no longer finite after step {self.now.steps}"
-            rows = np.arange(len(self.plan.rows))
-            lr = self._learning_rate(epoch, self.now.steps)
-            raise self._diverged(what, epoch, rows, lr)
-
-    def _diverged(
-        self, what: str, epoch: int, rows: NDArray[np.int64], lr: float
-    ) -> DivergenceError:
-        """The error that stops training, with the last finite weights in its attribute `run`."""
-        good = next(
-            (n for n in (self.before, self.best.now) if n is not None and _finite(n)),
-            Now(0, self.plan.start),
-        )
-        norm = self._gradient_norm(good, rows)
-        first = ", ".join(str(number) for number in self.plan.numbers[rows[:3]])
-        batch = first + (", …" if len(rows) > 3 else "")
-        rule = RULES[self.plan.settings.optimizer.name]
-        safe = rule.options["lr"]
-        first_try = f"; a safe first try is {safe.default:g}" if safe is not None else ""
-        error = DivergenceError(
-            f"{what} (epoch {epoch}, rows {batch}). Gradient norm of these rows after step "
-            f"{good.steps}: {norm:.3g}",
-            hint=f"Lower lr (now {lr:g}{first_try}) or set clip_norm. "
-            f"The weights of step {good.steps} are kept in error.run",
-        )
-        error.run = self.result(good)
-        return error
-
-    def _gradient_norm(self, now: Now, rows: NDArray[np.int64]) -> float:
-        inputs: dict[str, Any] = {**now.values, **self.plan.rows.take(rows).inputs(self.plan.task)}
-        if self.plan.task.uses_key:
-            inputs[KEY] = self._numbers(1, now.steps).key
-        return float(Reference(gradient_program(self.plan.task)).run(inputs)[1]["norm"])
-
-
-def _finite(now: Now) -> bool:
-    return all(np.isfinite(value).all() for value in now.values.values())

@@ -10,12 +10,9 @@ import numpy as np
 
 from chainrule.errors import ParameterError, did_you_mean
 from chainrule.run.bind import Array
-from chainrule.run.reference import Reference
 from chainrule.training.data import Rows
-from chainrule.training.step import PREDICTION
-from chainrule.training.task import PROBABILITY_LOSSES, Kind, Task
-
-ROWS_AT_ONCE: Final = 4096  # bounds the memory that predicting many rows takes
+from chainrule.training.predictors import losses
+from chainrule.training.task import Kind, Task
 
 
 def _accuracy(target: Array, predicted: Array) -> float:
@@ -126,40 +123,21 @@ def _ordered_as_prediction(task: Task, y: Array) -> Array:
 
 
 def evaluated(
-    task: Task, loss: Reference, values: Mapping[str, Array], rows: Rows, names: Iterable[str]
+    task: Task,
+    values: Mapping[str, Array],
+    rows: Rows,
+    names: Iterable[str],
+    engine: str = "compiled",
+    threads: int | None = None,
 ) -> dict[str, float]:
     """Loss and metrics on rows that are not trained on.
 
     Args:
-        loss: runs the `evaluation_program` of the task.
         values: parameters by name.
+        engine, threads: see `chainrule.training.predictors`.
     """
-    total, scores = 0.0, []
-    # a loss inside of something else need not be the mean or the sum of that of its parts
-    at_once = ROWS_AT_ONCE if task.loss is task.definition.root else len(rows)
-    for start in range(0, len(rows), at_once):
-        part = rows.part(start, start + at_once)
-        value, outputs = loss.run({**values, **part.inputs(task)})
-        share = len(part) / len(rows) if task.reduction == "mean" else 1.0
-        total += share * float(value)
-        scores.append(outputs.get(PREDICTION))
-    found = {"loss": total}
-    known = [s for s in scores if s is not None]
-    if known and names:
-        found |= measured(task, names, rows.y, np.concatenate(known))
+    loss, scores = losses(task, values, rows, engine, threads)
+    found = {"loss": loss}
+    if scores is not None and names:
+        found |= measured(task, names, rows.y, scores)
     return found
-
-
-def predicted(
-    task: Task, program: Reference, values: Mapping[str, Array], X: Array
-) -> tuple[Array, Array | None]:
-    """Predictions for rows, examples first, and probabilities where the loss gives some."""
-    parts = []
-    for start in range(0, len(X), ROWS_AT_ONCE):
-        rows = np.moveaxis(X[start : start + ROWS_AT_ONCE], 0, task.X.axes.index(task.examples))
-        parts.append(program.run({**values, task.X.name: rows}))
-    scores = np.concatenate([score for score, _ in parts])
-    if task.loss_name not in PROBABILITY_LOSSES:
-        return scores, None
-    name = next(key for key, _ in program.program.outputs if key)
-    return scores, np.concatenate([outputs[name] for _, outputs in parts])

@@ -72,7 +72,8 @@ def initial_values(
             definition says. Inputs that are neither trained nor data must be in it.
 
     Raises:
-        ParameterError: an axis without a size, an input without a value, an unknown name.
+        ParameterError: an axis without a size, an input without a value, an unknown name, a value
+            that is not finite.
         ShapeError: a value in `start` has another shape than its axes say.
     """
     definition = task.definition
@@ -113,4 +114,6 @@ def _given(name: str, value: object, shape: tuple[int, ...], dtype: DTypeLike) -
     array = np.array(value, dtype)
     if array.shape != shape:
         raise ShapeError(f"start[{name!r}] has shape {array.shape}, expected {shape}")
+    if not np.isfinite(array).all():
+        raise ParameterError(f"start[{name!r}] is not finite")
     return array

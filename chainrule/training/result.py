@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,10 +12,9 @@ import numpy as np
 from chainrule.errors import ParameterError
 from chainrule.expr import Definition
 from chainrule.run.bind import Array
-from chainrule.run.reference import Reference
 from chainrule.training.data import Rows, features
-from chainrule.training.metrics import chosen, decided, evaluated, predicted
-from chainrule.training.step import evaluation_program, prediction_program
+from chainrule.training.metrics import chosen, decided, evaluated
+from chainrule.training.predictors import predicted
 from chainrule.training.targets import targets
 from chainrule.training.task import Task
 from chainrule.training.toml import Plain
@@ -69,14 +67,6 @@ class Run:
         """The float type of the parameters."""
         return self.values[self.definition.params[0]].dtype
 
-    @functools.cached_property
-    def _predict(self) -> Reference:
-        return Reference(prediction_program(self.task))
-
-    @functools.cached_property
-    def _loss(self) -> Reference:
-        return Reference(evaluation_program(self.task))
-
     def predict(self, X: object) -> Array:
         """For each row of X the number of its class, or the numbers that the network predicts.
 
@@ -97,7 +87,7 @@ class Run:
     def scores(self, X: object) -> Array:
         """What the network itself puts out for each row of X: logits, probabilities or numbers."""
         rows = features(X, self.task, self.dtype)
-        return predicted(self.task, self._predict, self.values, rows)[0]
+        return predicted(self.task, self.values, rows)[0]
 
     def predict_proba(self, X: object) -> Array:
         """The probability of each class, (n_samples, n_classes).
@@ -107,7 +97,7 @@ class Run:
             ShapeError, DTypeError, DataError: X does not fit.
         """
         rows = features(X, self.task, self.dtype)
-        found = predicted(self.task, self._predict, self.values, rows)[1]
+        found = predicted(self.task, self.values, rows)[1]
         if found is None:
             hint = "Train with cross_entropy, bce or bce_logits"
             what = f"a network trained with {self.task.loss_name} predicts no probabilities"
@@ -127,7 +117,7 @@ class Run:
         wanted = targets(y, self.task, len(rows), dict(self.sizes), self.dtype)
         names = chosen(self.task, None)
         unit = None if self.task.weights is None else np.ones(len(rows), self.dtype)
-        return evaluated(self.task, self._loss, self.values, Rows(rows, wanted, unit), names)
+        return evaluated(self.task, self.values, Rows(rows, wanted, unit), names)
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a run directory that `load_run` reads.

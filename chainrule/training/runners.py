@@ -36,7 +36,7 @@ def llvm_is_here() -> bool:
     try:
         import llvmlite.binding  # noqa: F401
     except (ImportError, OSError) as error:
-        what = f"no machine code ({error}): training runs with NumPy, which is slower"
+        what = f"no machine code ({error}): networks run with NumPy, which is slower"
         warnings.warn(what, ChainruleWarning, stacklevel=2)
         return False
     return True

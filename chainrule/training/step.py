@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from chainrule.differentiate import depends_on
+from chainrule.differentiate import depends_on, keep
 from chainrule.errors import ParameterError
 from chainrule.expr import Definition, Expr, Spec, const, input_, postorder
 from chainrule.ops import OPS, sum_
@@ -49,6 +49,7 @@ class Step:
         state: for each input that holds state, the parameter whose shape it has.
         t, eta: inputs for the number of the step, from 1, and the learning rate. They are numbers
             in double precision whatever the arrays are: 1 − βᵗ cancels in float32.
+        gradients: of the parameters, by name, within their limits: what the rule is given.
     """
 
     program: Program
@@ -57,6 +58,7 @@ class Step:
     state: Mapping[str, str]
     t: str
     eta: str
+    gradients: Mapping[str, Expr]
 
 
 def training_step(task: Task, optimizer: Optimizer, limits: Limits) -> Step:
@@ -101,7 +103,7 @@ def training_step(task: Task, optimizer: Optimizer, limits: Limits) -> Step:
         owners |= dict.fromkeys(slots.values(), name)
     inputs = (*_params_first(definition), *state.values(), t, eta)
     whole = program(f"{definition.name}_step", inputs, outputs, names)
-    return Step(whole, labels[0], labels[1], owners, t.name, eta.name)
+    return Step(whole, labels[0], labels[1], owners, t.name, eta.name, gradients)
 
 
 def unused(name: str, taken: set[str]) -> str:
@@ -205,14 +207,6 @@ def weights_of(definition: Definition) -> tuple[str, ...]:
     return tuple(name for name in definition.params if definition.input[name] in multiplied)
 
 
-def gradient_program(task: Task) -> Program:
-    """(inputs) → loss, and the norm of all gradients of the loss."""
-    found = derived(task.definition, task.definition.params)
-    norm = OPS["sqrt"](squares(found.grads.values()))
-    outputs = {"": found.value, "norm": norm}
-    return program(f"{task.definition.name}_norm", _params_first(task.definition), outputs, {})
-
-
 def evaluation_program(task: Task) -> Program:
     """(inputs) → loss and, where it is known, `PREDICTION`, without dropout."""
     rest = task.at_rest()
@@ -220,6 +214,22 @@ def evaluation_program(task: Task) -> Program:
     if rest.prediction is not None:
         outputs[PREDICTION] = rest.prediction
     return _plain_program(rest, "loss", outputs)
+
+
+def row_losses_program(task: Task) -> Program:
+    """(inputs) → the loss of each row by itself, and `PREDICTION`, without dropout.
+
+    The mean of these losses, or their sum, is the loss of the rows.
+
+    Raises:
+        GraphError: the loss mixes rows otherwise than by adding up.
+    """
+    rest = task.at_rest()
+    root = rest.definition.root
+    outputs = {"": keep(root, task.examples)[root]}
+    if rest.prediction is not None:
+        outputs[PREDICTION] = rest.prediction
+    return _plain_program(rest, "losses", outputs)
 
 
 def prediction_program(task: Task) -> Program:

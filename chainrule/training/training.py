@@ -16,6 +16,7 @@ from chainrule.training.data import Rows, features, float_type, split, weights_o
 from chainrule.training.loop import Callback, Loop, Plan
 from chainrule.training.metrics import chosen, told
 from chainrule.training.optimizers import Optimizer
+from chainrule.training.origin import Origin
 from chainrule.training.parameters import axis_sizes, initial_values
 from chainrule.training.progress import Mode, Progress
 from chainrule.training.result import Run
@@ -61,6 +62,7 @@ def train(
     preprocessing: str = "",  # kept with the model as it is
     source: Mapping[str, str] | None = None,  # of the data: name, sha256, …; kept in run.toml
     options: Mapping[str, Plain] | None = None,  # what else was asked for; kept in run.toml
+    origin: Origin | None = None,  # what messages call rows and columns; None: as X has them
 ) -> Run:
     """Train a network on data by following its own derivation.
 
@@ -68,9 +70,9 @@ def train(
     one-hot. Ctrl-C ends the training with the weights after a whole step.
 
     Raises:
-        ParameterError: options outside of what they allow (all at once), an axis without a size.
+        ParameterError: options outside of what they allow, an axis without a size.
         ShapeError, DTypeError, DataError: the data do not fit the network or each other.
-        DivergenceError: no finite loss; `error.run` holds the last weights that had one.
+        DivergenceError: a loss or weight is not finite; `error.run` holds the last that are.
         CheckpointError: `run_dir` holds a run already or cannot be written to.
 
     >>> from chainrule.nn import mlp
@@ -87,8 +89,9 @@ def train(
     rows, numbers, held_out = _split(task, rows, validation, seed, known)
     values = initial_values(task, known, start, seed, rows.X.dtype)
     _warn_if_cut(batch_size, len(rows))
-    about = (known, chosen(task, metrics), preprocessing, dict(source or {}))
-    plan = Plan(task, checked, rows, numbers, held_out, values, *about)
+    named, about = origin or Origin.of(X), (preprocessing, dict(source or {}))
+    found = (known, chosen(task, metrics), *about, named)
+    plan = Plan(task, checked, rows, numbers, held_out, values, *found)
     return _run(plan, list(callbacks), progress, dict(options or {}), run_dir, overwrite)
 
 
