@@ -18,15 +18,13 @@ from chainrule.plan.steps import plan_step
 from chainrule.run.bind import Array, sizes_of
 from chainrule.run.engine import Engine
 from chainrule.run.machine import MOST_ENGINES, processor, slot
-from chainrule.run.reference import Reference
+from chainrule.run.reference import VALUE
 from chainrule.run.team import PATIENCE_S, together
 
 MANY = 256  # rows of a chunk: weights are read once for all of them, and their values stay in cache
 FEW = 8  # rows of a chunk where fewer than MANY are left; the last ones are filled up with zeros
-AT_ONCE = 4096  # rows at a time of the reference executor: bounds the memory that they take
 LEAST_S = 0.0005  # work that is worth a thread of its own, which takes 0.1 ms to start
 SHARES = 4  # pieces for each thread: one that is held up leaves its pieces to the others
-VALUE = "value"  # what the first output is called
 ENDLESS = "endless"  # what could end the chunks of an engine early, and never does
 
 Rows = Mapping[str, Array]
@@ -149,42 +147,6 @@ class ByRow:
         known, _ = all_sizes(roots, {**dict(sizes), self.examples: chunk})
         plan = plan_step(supplied, outputs, known, itemsize, processor(), 1, self.examples)
         return Engine(plan, [*self.by_row, *outputs], ENDLESS)
-
-
-class ReferenceByRow:
-    """The same with the reference executor; see `ByRow`.
-
-    Args:
-        at_once: how many rows it takes at a time; None: all, for rows that depend on each other.
-    """
-
-    def __init__(
-        self,
-        program: Program,
-        by_row: Collection[str],
-        examples: str,
-        at_once: int | None = AT_ONCE,
-    ) -> None:
-        self.examples, self.at_once = examples, at_once
-        self.axes = {x.name: x.axes for x in program.inputs if x.name in by_row}
-        self.reference = Reference(program)
-
-    def __call__(self, values: Mapping[str, Array], rows: Rows) -> dict[str, Array]:
-        """The outputs for some rows."""
-        count = len(next(iter(rows.values())))
-        size = self.at_once or count
-        parts = [self._part(values, rows, at, at + size) for at in range(0, count, size)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    def _part(
-        self, values: Mapping[str, Array], rows: Rows, start: int, stop: int
-    ) -> dict[str, Array]:
-        here = {
-            name: np.moveaxis(rows[name][start:stop], 0, axes.index(self.examples))
-            for name, axes in self.axes.items()
-        }
-        first, others = self.reference.run({**values, **here})
-        return {VALUE: first, **others}
 
 
 def _work_through(pieces: deque[Piece]) -> None:

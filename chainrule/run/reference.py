@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import linecache
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from chainrule.run.bind import Array, bind, sizes_of
 from chainrule.run.demands import Demands, demands, refuse
 
 _serial = itertools.count(1)
+AT_ONCE = 4096  # rows at a time: bounds the memory that they take
+VALUE = "value"  # what the first output is called where outputs are found by name
 
 
 class Reference:
@@ -77,6 +79,42 @@ class Reference:
             values.append(_settled(value, None if expr.kind == "int" else dtype, taken))
             taken.add(id(values[-1]))
         return values[0], dict(zip(keys, values[1:], strict=True))
+
+
+class ReferenceByRow:
+    """The same on any number of rows, some at a time; see `chainrule.run.byrow`.
+
+    Args:
+        at_once: how many rows it takes at a time; None: all, for rows that depend on each other.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        by_row: Collection[str],
+        examples: str,
+        at_once: int | None = AT_ONCE,
+    ) -> None:
+        self.examples, self.at_once = examples, at_once
+        self.axes = {x.name: x.axes for x in program.inputs if x.name in by_row}
+        self.reference = Reference(program)
+
+    def __call__(self, values: Mapping[str, Array], rows: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs for some rows."""
+        count = len(next(iter(rows.values())))
+        size = self.at_once or count
+        parts = [self._part(values, rows, at, at + size) for at in range(0, count, size)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _part(
+        self, values: Mapping[str, Array], rows: Mapping[str, Array], start: int, stop: int
+    ) -> dict[str, Array]:
+        here = {
+            name: np.moveaxis(rows[name][start:stop], 0, axes.index(self.examples))
+            for name, axes in self.axes.items()
+        }
+        first, others = self.reference.run({**values, **here})
+        return {VALUE: first, **others}
 
 
 def _settled(value: Any, dtype: np.dtype[Any] | None, taken: set[int]) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +18,7 @@ from chainrule.errors import GraphError
 from chainrule.expr import Expr
 from chainrule.plan.program import Program
 from chainrule.run.bind import Array
-from chainrule.run.byrow import VALUE, ByRow, ReferenceByRow
-from chainrule.run.reference import Reference
+from chainrule.run.reference import VALUE, Reference, ReferenceByRow
 from chainrule.training import runners
 from chainrule.training.data import Rows
 from chainrule.training.step import (
@@ -29,6 +29,9 @@ from chainrule.training.step import (
     row_losses_program,
 )
 from chainrule.training.task import Task
+
+if TYPE_CHECKING:
+    from chainrule.run.byrow import ByRow
 
 KEPT = 32  # networks whose code stays in memory
 
@@ -112,6 +115,8 @@ def _by_row(
 ) -> ByRow | ReferenceByRow:
     if engine == "reference":
         return ReferenceByRow(found, by_row, examples)
+    from chainrule.run.byrow import ByRow  # brings LLVM
+
     return ByRow(found, by_row, examples, threads)
 
 
@@ -120,7 +125,7 @@ def by_itself(value: Expr | None, examples: str) -> bool:
 
     >>> from chainrule.nn import mlp
     >>> from chainrule.expr import input_
-    >>> from chainrule.ops import mean
+    >>> from chainrule.ops.structure import mean
     >>> x = input_("x", "m")
     >>> by_itself(mlp([4, 3]).root, "m"), by_itself(x - mean(x), "m")
     (True, False)

@@ -78,20 +78,18 @@ def train(
     >>> from chainrule.nn import mlp
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
     >>> run = train(mlp([1, 1]), X, y, loss="mse", optimizer="sgd:lr=0.1", progress="off")
-    >>> run.history[-1]["loss"] < 0.1
-    True
+    >>> assert run.history[-1]["loss"] < 0.1
     """
     limits = Limits(l1, l2, weight_decay, clip_value, clip_norm)
-    stopping = stopping_of(early_stopping, restore_best)
-    checked = settings(optimizer, schedule, batch_size, epochs, seed, stopping, limits)
-    task, start = task_of(net, loss), dict(start or {})
-    task, rows, known = _prepared(task, X, y, sample_weight, sizes or {}, start, dtype)
+    stop = stopping_of(early_stopping, restore_best)
+    checked = settings(optimizer, schedule, batch_size, epochs, seed, stop, limits)
+    task, start, sizes = task_of(net, loss), start or {}, sizes or {}
+    task, rows, known = _prepared(task, X, y, sample_weight, sizes, start, dtype)
     rows, numbers, held_out = _split(task, rows, validation, seed, known)
     values = initial_values(task, known, start, seed, rows.X.dtype)
     _warn_if_cut(batch_size, len(rows))
-    named, about = origin or Origin.of(X), (preprocessing, dict(source or {}))
-    found = (known, chosen(task, metrics), *about, named)
-    plan = Plan(task, checked, rows, numbers, held_out, values, *found)
+    about = (known, chosen(task, metrics), preprocessing, dict(source or {}))
+    plan = Plan(task, checked, rows, numbers, held_out, values, *about, origin or Origin.of(X))
     return _run(plan, list(callbacks), progress, dict(options or {}), run_dir, overwrite)
 
 

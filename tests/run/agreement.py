@@ -54,8 +54,15 @@ def case(seed: int, dtype: str, largest: int = 4) -> Case:
 def mismatches(c: Case, dtype: str, threads: int, spreads: float = SPREADS) -> dict[str, float]:
     """Outputs that differ by more than roundings do: by how many spreads."""
     first, rest = Machine(c.program, threads)(**c.given)
+    return beyond(c, {"": first, **rest}, dtype, spreads)
+
+
+def beyond(
+    c: Case, compiled: Mapping[str, np.ndarray], dtype: str, spreads: float = SPREADS
+) -> dict[str, float]:
+    """The same of outputs that somebody else has computed."""
     wanted, others = Reference(c.program)(**c.given)
-    compiled, reference = {"": first, **rest}, {"": wanted, **others}
+    reference = {"": wanted, **others}
     off = {name: _off(compiled[name], reference[name]) for name in reference}
     eps = np.finfo(dtype).eps
     sizes = {name: np.abs(np.asarray(reference[name], float)) for name in reference}

@@ -37,9 +37,10 @@ with warnings.catch_warnings(record=True) as caught:
                  progress="off")
         for _ in range(2)
     ]
+    predicted = runs[1].predict_proba(X)
 said = [(type(w.message).__name__, str(w.message)) for w in caught]
 values = {name: value.tolist() for name, value in runs[1].params.items()}
-print(json.dumps([said, values, "llvmlite" in sys.modules]))
+print(json.dumps([said, values, predicted.tolist(), "llvmlite" in sys.modules]))
 """
 
 
@@ -47,17 +48,18 @@ def test_without_llvm_the_reference_trains_and_says_so_once():
     command = [sys.executable, "-c", WITHOUT_LLVM]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr
-    said, values, imported = json.loads(result.stdout)
+    said, values, predicted, imported = json.loads(result.stdout)
     assert not imported
-    assert len(said) == 1, "two trainings of two batch sizes each, one warning"
+    assert len(said) == 1, "two trainings of two batch sizes each and a prediction, one warning"
     name, text = said[0]
     assert name == "ChainruleWarning"
     assert "no machine code" in text
     assert "slower" in text
     X, y = data(100, 20, 10)
-    wanted = trained(NET, X, y, by="reference", epochs=2, **CLASSES).params
-    for key, value in wanted.items():
+    run = trained(NET, X, y, by="reference", epochs=2, **CLASSES)
+    for key, value in run.params.items():
         assert np.array_equal(np.asarray(values[key], value.dtype), value)
+    np.testing.assert_allclose(predicted, run.predict_proba(X), rtol=1e-5)
 
 
 def test_training_is_compiled_unless_it_is_told_otherwise():

@@ -381,14 +381,14 @@ def test_divergence_names_the_place_and_keeps_the_last_finite_weights():
         "epoch",
         "rows",
         "Gradient norm",
-        "Lower lr (now 1e+06",
+        "Lower lr (now 1e+06; a safe first try is 0.01) or set clip_norm",
     ):
         assert fact in text
     assert error.value.exit_code == 4
     run = error.value.run
     assert np.isfinite(run.params["w"]).all()
     assert run.steps > 0
-    assert f"at step {run.steps + 2}" in text
+    assert f"at step {run.steps + 1} " in text
 
 
 def test_divergence_at_the_first_step_keeps_the_start():
@@ -404,14 +404,14 @@ def test_weights_that_are_lost_behind_a_finite_loss_are_noticed():
         return mse(tanh(w * x), y)
 
     x = np.full(4, 1e308)
-    with pytest.raises(DivergenceError, match=r"w is no longer finite after step 1"):
+    with pytest.raises(DivergenceError, match=r"w became -?inf at step 1 "):
         quiet(saturated, x, np.array([1.0, 1, 1, -1]), start={"w": 1e-308}, optimizer=SGD(1e308))
 
 
 def test_the_rows_that_diverge_are_numbered_as_the_caller_numbers_them():
     X, y = numbers()
     X[37] = 1e200
-    with pytest.raises(DivergenceError, match="rows 37"):
+    with pytest.raises(DivergenceError, match="row 37"):
         quiet(multivariate, X, y, batch_size=1, validation=(X[:3], y[:3]), optimizer=SGD(1e-3))
 
 
