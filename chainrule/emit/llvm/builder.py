@@ -42,6 +42,7 @@ class Builder:
         self.declares: set[str] = set()
         self._scopes: list[list[str]] = [[]]
         self._known: list[dict[str, str]] = [{}]
+        self._made: list[dict[str, list[str]]] = [{}]
         self._serial = serial
         self._count = 0
 
@@ -73,6 +74,12 @@ class Builder:
             self._known[depth][code] = found
         return found
 
+    def once(self, key: str, depth: int, make: Callable[[], list[str]]) -> list[str]:
+        """The registers of several instructions in the scope `depth`, written the first time."""
+        if key not in self._made[depth]:
+            self._made[depth][key] = make()
+        return self._made[depth][key]
+
     def do(self, code: str) -> None:
         """An instruction without result, here."""
         self._scopes[-1].append(f"  {code}")
@@ -98,9 +105,11 @@ class Builder:
         k = self._count
         self._scopes.append([])
         self._known.append({})
+        self._made.append({})
         names = [f"%c{k}.{j}" for j in range(len(carried))]
         new = body(Val(f"%i{k}", INT, False, self.depth), names) or ()
         self._known.pop()
+        self._made.pop()
         inside = self._scopes.pop()
         phis = [
             f"  {name} = phi {kind} [ {first}, %pre{k} ], [ {last}, %latch{k} ]"

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chainrule.emit.llvm.builder import FLOAT, INT, Builder, Val
+from chainrule.emit.llvm.places import Env, Index, Place
 from chainrule.emit.llvm.reduce import Cell, Reduction
-from chainrule.emit.llvm.values import Env, Index, Place, Values
+from chainrule.emit.llvm.values import Values
 from chainrule.expr import Axes, Expr
 from chainrule.plan.kernels import Kernel
 from chainrule.plan.lower import LEAVES, POLYNOMIALS
@@ -48,9 +49,10 @@ class Columns:
 
     def at(self, v: int, lanes: int) -> Index:
         """The positions of vector `v`."""
+        filled = self.tail if self.partly(v) else lanes
         if self.first is None or self.first.ssa.startswith("%"):
-            return Index(self.first, v * lanes, lane=True)
-        return Index(None, int(self.first.ssa) + v * lanes, lane=True)
+            return Index(self.first, v * lanes, lane=True, count=filled)
+        return Index(None, int(self.first.ssa) + v * lanes, lane=True, count=filled)
 
     def partly(self, v: int) -> bool:
         """Whether vector `v` is not filled."""
@@ -143,7 +145,7 @@ class _Tiles:
             high = b.binary("add", low, b.whole(height * tiles))
 
             def tile(i: Val, _: list[str], height: int = height) -> None:
-                body([Index(i, r) for r in range(height)])
+                body([Index(i, r, count=height) for r in range(height)])
 
             b.loop(low.ssa, high.ssa, height, tile)
             done += height * tiles

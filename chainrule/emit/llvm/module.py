@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from chainrule.emit.llvm.barrier import DONE, HALT, STOP, barrier
 from chainrule.emit.llvm.builder import Builder
 from chainrule.emit.llvm.loops import PANEL, write_kernel
-from chainrule.emit.llvm.values import Place
+from chainrule.emit.llvm.places import Place
 from chainrule.expr import Expr
 from chainrule.plan.kernels import Kernel
 from chainrule.plan.steps import StepPlan

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from chainrule.emit.llvm.builder import FLOAT, INT, Builder, Val
-from chainrule.emit.llvm.values import Env, Index, Values
+from chainrule.emit.llvm.places import Env, Index
+from chainrule.emit.llvm.values import Values
 from chainrule.expr import Axes, Expr
 
 LEAF = 32  # consecutive examples that are summed in order; leaves are then added pairwise
+UNROLLED = 4  # positions in one turn of a loop
 GROUP = 4  # leaves that are written out; a power of two
 Cell = tuple[int, int]  # row and vector within a tile
 
@@ -81,14 +83,47 @@ class Reduction:
         axis = axes[0]
         if len(axes) > 1 and axis == self.examples and self.root is not None:
             return self._by_example(axes, envs, registers)
-        size = str(self.sizes[axis])
 
-        def body(p: Val, carried: list[str]) -> list[str]:
-            return self._nest(
-                axes[1:], {c: {**e, axis: Index(p)} for c, e in envs.items()}, carried
+        def one(index: Index, carried: list[str]) -> list[str]:
+            return self._nest(axes[1:], {c: {**e, axis: index} for c, e in envs.items()}, carried)
+
+        return self._along(self.b.whole(0), self.sizes[axis], one, registers)
+
+    def _along(
+        self,
+        start: Val,
+        count: int,
+        body: Callable[[Index, list[str]], list[str]],
+        registers: Sequence[str],
+    ) -> list[str]:
+        """`count` positions from `start` on, several in each turn of a loop.
+
+        Fewer turns cost less, and short loops of a known length end without surprise.
+        """
+        b, each = self.b, self._unrolled()
+        whole = count - count % each
+
+        def run(base: Val, length: int, carried: list[str]) -> list[str]:
+            for i in range(length):
+                carried = body(Index(base, i, count=length), carried)
+            return carried
+
+        if whole:
+            stop = b.binary("add", start, b.whole(whole))
+            registers = b.loop(
+                start.ssa,
+                stop.ssa,
+                each,
+                lambda p, carried: run(p, each, carried),
+                self._types(registers),
             )
+        return run(b.binary("add", start, b.whole(whole)), count - whole, list(registers))
 
-        return self.b.loop("0", size, 1, body, self._types(registers))
+    def _unrolled(self) -> int:
+        """Positions in one turn: as many as make a block where operands are turned."""
+        assert self.root is not None
+        lanes_only = len(self.cells) == len({v for _, v in self.cells})
+        return self.b.lanes if lanes_only and self.vector else UNROLLED
 
     def _by_example(
         self, axes: Sequence[str], envs: Mapping[Cell, Env], registers: Sequence[str]
@@ -176,16 +211,15 @@ class Reduction:
         self.current = b.stack_slot(f"[{len(self.cells)} x {self.type}]")
 
         def leaf(first: Val, count: int) -> list[str]:
-            stop = b.binary("add", first, b.whole(count))
 
-            def row(p: Val, carried: list[str]) -> list[str]:
-                here = {c: {**e, self.examples: Index(p)} for c, e in envs.items()}
+            def row(index: Index, carried: list[str]) -> list[str]:
+                here = {c: {**e, self.examples: index} for c, e in envs.items()}
                 if not features:
                     return self._accumulated(here, carried)
                 own = self._nest(features, here, self._start())
                 return self._sums(carried, own)
 
-            return b.loop(first.ssa, stop.ssa, 1, row, self._types(self._start()))
+            return self._along(first, count, row, self._start())
 
         def group(first: Val, count: int, short: int) -> list[str]:
             """`count` leaves, the last of them of `short` examples; its sum, not yet put away."""

@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from chainrule.emit.llvm import functions, keyed
 from chainrule.emit.llvm.builder import BOOL, FLOAT, INT, Builder, Val
 from chainrule.emit.llvm.lanes import Description
-from chainrule.expr import Axes, Expr
-
-
-@dataclass(frozen=True)
-class Index:
-    """A position along one axis: base + offset, and + the number of the lane if `lane`."""
-
-    base: Val | None = None
-    offset: int = 0
-    lane: bool = False
-
-
-Env = Mapping[str, "Index | Val"]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the entries of a value lie: address of the first, axes in order, steps in entries."""
-
-    base: str
-    axes: Axes
-    strides: tuple[int, ...]
-    kind: str
-    padded: bool = False
+from chainrule.emit.llvm.places import Env, Index, Place
+from chainrule.emit.llvm.turned import load_turned
+from chainrule.expr import Expr
 
 
 class Values:
@@ -81,7 +60,7 @@ class Values:
     def moved(self, index: Index | Val, by: int) -> Index | Val:
         """The index plus a constant."""
         if isinstance(index, Index):
-            return replace(index, offset=index.offset + by)
+            return replace(index, offset=index.offset + by, first=index.first + by)
         return self.b.binary("add", index, self.b.whole(by))
 
     def _address(self, node: Expr, env: Env) -> tuple[str, int, int, Val | None]:
@@ -126,6 +105,10 @@ class Values:
         vector = bool(step) or scattered is not None
         if step == 1 and scattered is None and self._whole(node, env):
             mask = None
+        if step > 1 and scattered is None and kind == FLOAT:
+            turned = load_turned(b, self.places[node], env, lambda e: self._address(node, e)[:2])
+            if turned is not None:
+                return turned
         kind_name = b.type(kind, vector)
         if not vector or (step == 1 and scattered is None and mask is None):
             code = f"load {kind_name}, ptr {pointer}, align {size}"
