@@ -48,7 +48,7 @@ def prepared(problem: Problem, threads: int, engine: str) -> Run:
     def run(start: int, steps: int) -> list[float]:
         nonlocal values
         order = problem.order.rows(start, steps).ravel()
-        numbers = [Numbers(start + i + 1, w.lr) for i in range(steps)]
+        numbers = Numbers(start + 1, np.full(steps, w.lr))
         stretch = runner.run(values, order, numbers)
         values = stretch.values
         return list(stretch.losses.tolist())

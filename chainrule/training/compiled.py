@@ -74,7 +74,7 @@ class Compiled:
         self,
         values: Mapping[str, Array],
         order: NDArray[np.int64],
-        numbers: Sequence[Numbers],
+        numbers: Numbers,
         watch: Watch | None = None,
     ) -> Stretch:
         """See `Runner`."""
@@ -110,18 +110,18 @@ class Compiled:
         shape = self.plan.buffers[name].shape
         return padded[..., : shape[-1]] if shape else padded
 
-    def _of_steps(self, numbers: Sequence[Numbers]) -> dict[str, Array]:
+    def _of_steps(self, numbers: Numbers) -> dict[str, Array]:
         """What depends on the step alone, in double precision until it is stored."""
         found: dict[str, Array] = {}
         if KEY in self._names:
-            keys = np.array([which.key for which in numbers], np.uint64)
-            found[KEY] = keys.view(np.int64)
+            assert numbers.key is not None
+            found[KEY] = np.ascontiguousarray(numbers.key).view(np.int64)
         if self._scalars:
             t, eta = self._numbers
             # elementwise, so numbers of all steps at once work as well as one
             given = {
-                t.name: np.array([which.number for which in numbers], np.float64),
-                eta.name: np.array([which.eta for which in numbers], np.float64),
+                t.name: np.arange(numbers.first, numbers.first + len(numbers), dtype=np.float64),
+                eta.name: numbers.eta,
             }
             first, rest = self._of_step.run(given)
             rows = np.stack([np.broadcast_to(x, len(numbers)) for x in (first, *rest.values())])

@@ -93,11 +93,11 @@ def diverged(
     if at is None:
         return None
     number, good = at
-    which = leg.numbers[number]
-    of_step = {step.t: float(which.number), step.eta: which.eta}
+    count, lr = leg.numbers.first + number, float(leg.numbers.eta[number])
+    of_step = {step.t: float(count), step.eta: lr}
     found = culprit(plan.task, step, {**_inputs(plan, leg, number, good), **of_step})
     facts = [
-        f"{_what(leg, stretch, number, good)} at step {which.number} "
+        f"{_what(leg, stretch, number, good)} at step {count} "
         f"(epoch {leg.epoch}, {plan.origin.rows(plan.numbers[leg.rows(number)])})",
         _first(plan, leg, number, found),
         _growth(_norms(plan, trail.until(leg, number))),
@@ -105,7 +105,7 @@ def diverged(
     by_data = found is not None and found.rows is not None and not found.learned
     clip_norm = plan.settings.limits.clip_norm
     text = ". ".join(fact for fact in facts if fact)
-    return Report(text, by_data, which.eta, _safe(plan, which.eta), clip_norm, good.steps), good
+    return Report(text, by_data, lr, _safe(plan, lr), clip_norm, good.steps), good
 
 
 def _safe(plan: Plan, lr: float) -> float:
@@ -158,7 +158,7 @@ def _growth(norms: Sequence[float]) -> str:
 def _inputs(plan: Plan, leg: Leg, number: int, now: Now) -> dict[str, Any]:
     """Inputs of the network, and the state of the rule, in a step."""
     given: dict[str, Any] = {**now.values, **plan.rows.take(leg.rows(number)).inputs(plan.task)}
-    key = leg.numbers[number].key
+    key = leg.numbers.key_of(number)
     return given if key is None else {**given, KEY: key}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ class Leg:
     runner: Runner
     start: Now
     order: NDArray[np.int64]
-    numbers: Sequence[Numbers]
+    numbers: Numbers
     size: int
 
     def __len__(self) -> int:
@@ -64,7 +64,7 @@ class Leg:
         if first == last:
             return now
         order = self.order[first * self.size : last * self.size]
-        stretch = self.runner.run(now.values, order, self.numbers[first:last])
+        stretch = self.runner.run(now.values, order, self.numbers.between(first, last))
         if stretch.interrupted:
             raise KeyboardInterrupt
         return Now(now.steps + last - first, {**now.values, **stretch.values})

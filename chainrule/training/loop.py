@@ -181,7 +181,7 @@ class Loop:
         losses, penalties, lr = 0.0, 0.0, self._learning_rate(epoch, self.now.steps)
         scores: list[Array] = []
         for size, part in parts(order, plan.batch_size):
-            numbers = [self._numbers(epoch, self.now.steps + i) for i in range(len(part) // size)]
+            numbers = self._numbers(epoch, self.now.steps, len(part) // size)
             stretch = self._run(epoch, size, part, numbers, shown)
             share = size / len(plan.rows)
             factor = share if task.reduction == "mean" else 1.0
@@ -190,7 +190,7 @@ class Loop:
                 penalties += share * float(stretch.outputs[self.step.penalty].sum())
             if self.step.prediction:
                 scores += list(stretch.outputs[self.step.prediction])
-            lr = numbers[-1].eta
+            lr = float(numbers.eta[-1])
         entry: dict[str, float] = {"epoch": epoch, "loss": losses}
         if self.step.penalty:
             entry["penalty"] = penalties
@@ -211,20 +211,24 @@ class Loop:
         at = (steps, epoch - 1, total, self.plateau)
         return settings.optimizer.lr * schedules.factor(settings.schedule, *at)
 
-    def _numbers(self, epoch: int, steps: int) -> Numbers:
-        """What the step after `steps` is given."""
+    def _numbers(self, epoch: int, steps: int, count: int) -> Numbers:
+        """What the `count` steps after `steps` are given."""
+        after = range(steps, steps + count)
+        if self.plan.settings.schedule.name == "constant":
+            eta = np.full(count, self._learning_rate(epoch, steps))
+        else:
+            eta = np.array([self._learning_rate(epoch, step) for step in after])
         key = None
         if self.plan.task.uses_key:
-            high, low = keyed.words(self.plan.settings.seed, "dropout", steps + 1, 2)
-            key = int(high) << 32 | int(low)
-        return Numbers(steps + 1, self._learning_rate(epoch, steps), key)
+            key = keyed.keys(self.plan.settings.seed, "dropout", steps + 1, count)
+        return Numbers(steps + 1, eta, key)
 
     def _run(
         self,
         epoch: int,
         size: int,
         order: NDArray[np.int64],
-        numbers: list[Numbers],
+        numbers: Numbers,
         shown: Progress,
     ) -> Stretch:
         """Updates over batches of one size; afterwards `now` is the state after the last one.

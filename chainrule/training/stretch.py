@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,11 +20,29 @@ LOSS = "loss"
 
 @dataclass(frozen=True)
 class Numbers:
-    """What changes from step to step besides the rows: its number, the learning rate, the key."""
+    """What changes from step to step besides the rows, for some steps in a row.
 
-    number: int
-    eta: float
-    key: int | None = None
+    Attributes:
+        first: number of the first of them, from 1.
+        eta: the learning rate of each.
+        key: the key of each for random numbers; None where none are drawn.
+    """
+
+    first: int
+    eta: NDArray[np.float64]
+    key: NDArray[np.uint64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.eta)
+
+    def between(self, start: int, stop: int) -> Numbers:
+        """Those of steps `start` to `stop`, counted from 0."""
+        key = None if self.key is None else self.key[start:stop]
+        return Numbers(self.first + start, self.eta[start:stop], key)
+
+    def key_of(self, i: int) -> int | None:
+        """The key of step i, counted from 0."""
+        return None if self.key is None else int(self.key[i])
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,7 @@ class Runner(Protocol):
         self,
         values: Mapping[str, Array],
         order: NDArray[np.int64],
-        numbers: Sequence[Numbers],
+        numbers: Numbers,
         watch: Watch | None = None,
     ) -> Stretch:
         """Steps over `order`, a whole number of batches; stops after a loss that is not finite.
@@ -91,7 +109,7 @@ class ReferenceRunner:
         self,
         values: Mapping[str, Array],
         order: NDArray[np.int64],
-        numbers: Sequence[Numbers],
+        numbers: Numbers,
         watch: Watch | None = None,
     ) -> Stretch:
         """See `Runner`."""
@@ -100,9 +118,9 @@ class ReferenceRunner:
         found: dict[str, list[Array]] = {name: [] for name in self.extra}
         interrupted = False
         try:
-            for i, which in enumerate(numbers):
+            for i in range(len(numbers)):
                 rows = order[i * self.batch : (i + 1) * self.batch]
-                loss, outputs = self.reference.run(self._given(now, rows, which))
+                loss, outputs = self.reference.run(self._given(now, rows, numbers, i))
                 now |= {name: outputs[name] for name in self.state}
                 losses.append(float(loss))
                 for name, made in found.items():
@@ -118,13 +136,13 @@ class ReferenceRunner:
         return Stretch(np.array(losses), extra, {n: now[n] for n in self.state}, interrupted)
 
     def _given(
-        self, now: Mapping[str, Array], rows: NDArray[np.int64], which: Numbers
+        self, now: Mapping[str, Array], rows: NDArray[np.int64], numbers: Numbers, i: int
     ) -> dict[str, Any]:
         given: dict[str, Any] = dict(now)
         for name, (array, axis) in self.data.items():
             batch = array if len(rows) == len(array) else array[rows]
             given[name] = np.moveaxis(batch, 0, axis)
-        given |= {self.step.t: float(which.number), self.step.eta: which.eta}
-        if which.key is not None:
-            given[KEY] = which.key
+        given |= {self.step.t: float(numbers.first + i), self.step.eta: float(numbers.eta[i])}
+        if (key := numbers.key_of(i)) is not None:
+            given[KEY] = key
         return given

@@ -51,7 +51,7 @@ def some_steps(loop: Loop, batch: int, count: int, watch=None) -> Stretch:
     """The first steps of a loop, all on whole batches; the loop does not change."""
     whole = len(loop.plan.rows) // batch * batch
     order = np.resize(row_order(len(loop.plan.rows), batch, 0, 0)[:whole], count * batch)
-    numbers = [loop._numbers(1, i) for i in range(count)]
+    numbers = loop._numbers(1, 0, count)
     return loop._runner(batch).run(loop.now.values, order, numbers, watch)
 
 

@@ -44,7 +44,7 @@ def prepared(threads):
     """An engine and arrays for many steps of a training."""
     loop = loop_of(mlp([20, 33, 10], "relu"), *data(100, 20, 10), threads=threads, **CLASSES)
     runner = loop._runner(10)
-    numbers = [loop._numbers(1, i) for i in range(STEPS)]
+    numbers = loop._numbers(1, 0, STEPS)
     arrays = {n: runner._padded(n, loop.now.values[n]) for n in runner._names}
     arrays |= {f"{n} of all rows": np.ascontiguousarray(x) for n, x in runner.data.items()}
     arrays["rows"] = np.resize(np.arange(100), 10 * STEPS)

@@ -131,7 +131,7 @@ seconds = time.perf_counter() - sent[0]
 steps = run.steps
 reference = loop_of(mlp([20, 33, 10], "relu"), X, y, by="reference", **options)
 order = row_order(len(X), 10, 0, 0)[: 10 * steps]
-numbers = [loop._numbers(1, i) for i in range(steps)]
+numbers = loop._numbers(1, 0, steps)
 wanted = reference._runner(10).run(begun.values, order, numbers).values
 off = max(float(np.abs(wanted[n] - run.values[n]).max()) for n in run.params)
 moved = min(float(np.abs(begun.values[n] - run.values[n]).max()) for n in run.params)
