@@ -101,8 +101,9 @@ def test_without_hidden_layers_a_regression_converges_to_least_squares():
     model.set_params(random_state=0).fit(X, y)
     ones = np.column_stack([X, np.ones(len(X))])
     exact = ones @ np.linalg.lstsq(ones, y)[0]
-    # Adam turns the rounding of a gradient that is 0 into steps: near, not equal
-    np.testing.assert_allclose(model.predict(X), exact, rtol=1e-7, atol=1e-6)
+    # The bias is right from the start, and its gradient is rounding: about 100 ε. Adam divides that
+    # by its ε = 1e-8, so 2,000 steps of 0.05 move the bias by 2e-4 standard deviations at most.
+    np.testing.assert_allclose(model.predict(X), exact, rtol=1e-7, atol=2e-4 * np.std(y))
     assert model.score(X, y) > 0.99
 
 

@@ -251,6 +251,12 @@ class Builder:
         self._scopes[0].insert(0, f"  {slot} = alloca {kind}")
         return slot
 
+    def alias(self, pointer: str) -> str:
+        """The same address under a name that is known only from here on."""
+        found = self.fresh()
+        self._scopes[-1].append(f"  {found} = getelementptr i8, ptr {pointer}, i64 0")
+        return found
+
     def reload(self, kind: str, pointer: str) -> str:
         """A load that is done here and now: what lies there changes."""
         found = self.fresh()

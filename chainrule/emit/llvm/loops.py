@@ -70,7 +70,6 @@ class _Tiles:
         self.row_axis = k.axes[-2] if len(k.axes) > 1 else ""
         self.split = split_axis(k, sizes, shape)
         self.long = _is_long(k)
-        self.operands = values if shape.panel is None else self._with_panel(shape.panel)
 
     def write(self) -> None:
         """Rows, and columns within rows; further axes around both."""
@@ -132,8 +131,8 @@ class _Tiles:
             return
 
         def down(columns: Columns) -> None:
-            self._copy_panel(columns)
-            self._rows(start, count, lambda rows: self._tile(env, rows, columns))
+            operands = self._with_panel(columns)
+            self._rows(start, count, lambda rows: self._tile(env, rows, columns, operands))
 
         self._columns(zero, width, down)
 
@@ -173,32 +172,32 @@ class _Tiles:
                 body(Columns(high, width, tail))
             done += width * tiles
 
-    def _with_panel(self, right: Expr) -> Values:
-        """The values as products take them: the right side from its panel."""
-        assert self.k.root is not None
-        (over,) = self.k.root["over"]
-        width = self.shape.vectors * self.b.lanes
-        panel = Place(PANEL, (over, PANEL_AXIS), (width, 1), FLOAT, padded=True)
-        return Values(self.b, {**self.values.places, right: panel}, self.sizes)
+    def _with_panel(self, columns: Columns) -> Values:
+        """The values as products take them: these columns of the right side copied one by one.
 
-    def _copy_panel(self, columns: Columns) -> None:
-        """The columns of the right side, one after the other; 0 where there is none."""
-        right, root = self.shape.panel, self.k.root
+        Columns that do not exist are 0. The copy has an address of its own in this scope, so that
+        nothing is read from it before.
+        """
+        b, right, root = self.b, self.shape.panel, self.k.root
         assert right is not None
         assert root is not None
         (over,) = root["over"]
+        axes, strides = (over, PANEL_AXIS), (self.shape.vectors * b.lanes, 1)
+        copy = Place(b.alias(PANEL), axes, strides, FLOAT, padded=True, depth=b.depth)
+        operands = Values(b, {**self.values.places, right: copy}, self.sizes)
 
         def row(p: Val, _: list[str]) -> None:
             for v in range(columns.width):
-                here, there = columns.at(v, self.b.lanes), _in_panel(v, self.b.lanes)
-                mask = self.b.first_lanes(columns.tail) if columns.partly(v) else None
+                here, there = columns.at(v, b.lanes), _in_panel(v, b.lanes)
+                mask = b.first_lanes(columns.tail) if columns.partly(v) else None
                 x = self.values.load(right, {over: Index(p), self.lane_axis: here}, mask)
-                self.operands.store(right, {over: Index(p), PANEL_AXIS: there}, x, None)
+                operands.store(right, {over: Index(p), PANEL_AXIS: there}, x, None)
 
-        self.b.loop("0", str(self.sizes[over]), 1, row)
+        b.loop("0", str(self.sizes[over]), 1, row)
+        return operands
 
-    def _tile(self, env: Env, rows: Rows, columns: Columns) -> None:
-        """All cells of one tile."""
+    def _tile(self, env: Env, rows: Rows, columns: Columns, operands: Values | None = None) -> None:
+        """All cells of one tile; a reduction takes its values from `operands`."""
         lanes = self.b.lanes
         cells = [(r, v) for r in range(len(rows)) for v in range(columns.width)]
         envs: dict[Cell, Env] = {}
@@ -213,7 +212,8 @@ class _Tiles:
         masks = {
             c: self.b.first_lanes(columns.tail) if columns.partly(c[1]) else None for c in cells
         }
-        reduced = Reduction(self.b, self.k.root, self.operands, self.sizes, self.shape.examples)
+        taken = operands or self.values
+        reduced = Reduction(self.b, self.k.root, taken, self.sizes, self.shape.examples)
         found = reduced.write(cells, envs, masks, vector=columns.first is not None)
         if self.long and found and len(rows) > 1:
             self._finish_by_rows(rows, cells, envs, masks, found)

@@ -30,10 +30,15 @@ Env = Mapping[str, "Index | Val"]
 
 @dataclass(frozen=True)
 class Place:
-    """Where the entries of a value lie: address of the first, axes in order, steps in entries."""
+    """Where the entries of a value lie: address of the first, axes in order, steps in entries.
+
+    Attributes:
+        depth: the scope from which on they lie there.
+    """
 
     base: str
     axes: Axes
     strides: tuple[int, ...]
     kind: str
     padded: bool = False
+    depth: int = 0

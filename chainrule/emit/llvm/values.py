@@ -82,7 +82,7 @@ class Values:
                 terms.append((index.base, stride))
             offset += index.offset * stride
             lane_step += stride if index.lane else 0
-        pointer, depth = place.base, 0
+        pointer, depth = place.base, place.depth
         for v, stride in sorted(terms, key=lambda term: term[0].depth):
             depth = max(depth, v.depth)
             byte = b.op(f"mul i64 {v.ssa}, {stride * size}", v.depth)
