@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chainrule.errors import FormulaError
 from chainrule.expr import Expr
 from chainrule.netfile.calls import call, call_names, form_of
-from chainrule.netfile.tokens import Source, Token, tokenize
+from chainrule.netfile.tokens import Source, Token
 
 DEEPEST = 64
 LARGEST_WHOLE = 2**53  # float64 holds every whole number up to here
@@ -51,10 +51,10 @@ class Formula(NamedTuple):
 class Parser:
     """Reads one formula of a line by recursive descent; recursion ends at `DEEPEST`."""
 
-    def __init__(self, source: Source, line: int, start: int) -> None:
+    def __init__(self, source: Source, line: int, tokens: Sequence[Token]) -> None:
         self.source = source
         self.line = line
-        self.tokens = tokenize(source, line, start)
+        self.tokens = tokens
         self.at = 0
         self.depth = 0
         self.steps: list[Step] = []

@@ -82,7 +82,7 @@ def _read_statement(read: Text, line: int, text: str) -> None:
         if read.result is not None:
             what = f"a second return (the first is in line {read.result.line})"
             raise read.source.error(what, line, match.start("word"))
-        read.result = Parser(read.source, line, rest).formula()
+        read.result = Parser(read.source, line, tokenize(read.source, line, rest)).formula()
     elif match["word"]:
         _declare(read, match["word"], line, rest)
     else:
@@ -160,7 +160,7 @@ def _equation(read: Text, line: int) -> None:
         hint = "A line is: name = formula, param, frozen, input, net or return"
         what = f"{first.text[:40]!r} cannot stand here" if first.text else "this line does nothing"
         raise source.error(what, line, first.start, hint)
-    formula = Parser(source, line, tokens[1].end).formula()
+    formula = Parser(source, line, tokens[2:]).formula()
     _new_name(source, tokens[0].text, line, tokens[0].start)
     read.equations[tokens[0].text] = formula
 

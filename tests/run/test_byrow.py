@@ -113,8 +113,8 @@ def test_compiled_and_reference_agree_to_what_roundings_do(name, dtype, count):
         kept = {x.name: values[x.name] for x in whole.inputs if x.name in values}
         case = agreement.Case(whole, {**kept, **given})
         assert agreement.beyond(case, compiled, dtype) == {}
-        compiled[""][-1] *= 1.01
-        assert agreement.beyond(case, compiled, dtype), "a mistake in the third digit is seen"
+        compiled[""][-1] *= 2  # a loss of 1e-6 is the difference of numbers near 1
+        assert agreement.beyond(case, compiled, dtype), "a mistake in the last row is seen"
 
 
 def test_no_number_of_rows_is_compiled_for_but_two(monkeypatch):
