@@ -12,6 +12,7 @@ from benchmarks.workloads import SEED, Problem
 from chainrule.nn import mlp
 from chainrule.training.data import Rows
 from chainrule.training.loop import Plan
+from chainrule.training.origin import Origin
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.parameters import axis_sizes
 from chainrule.training.runners import runner_for
@@ -32,7 +33,7 @@ def plan_of(problem: Problem, engine: str, threads: int) -> Plan:
     shapes = [(x, values[x.name].shape) for x in task.definition.inputs if x.name in values]
     sizes = axis_sizes(task, {}, [(task.X, rows.X.shape[1:]), *shapes])
     numbers = np.arange(w.rows)
-    about: Any = ((), "", {}, engine, threads)  # no metrics: only training is timed
+    about: Any = ((), "", {}, Origin(), engine, threads)  # no metrics: only training is timed
     return Plan(task, options, rows, numbers, None, values, sizes, *about)
 
 

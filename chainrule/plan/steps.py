@@ -11,8 +11,10 @@ from chainrule.expr import Axes, Expr
 from chainrule.ops import OPS
 from chainrule.plan.kernels import Kernel, kernels
 from chainrule.plan.lower import lower
-from chainrule.plan.phases import Access, accesses, aligned, arena, lifetimes, waits
-from chainrule.plan.tiles import Processor, Shape, shape_of, split_axis, threads_for, work
+from chainrule.plan.phases import LINE_BYTES, Access, accesses, aligned, arena, lifetimes, waits
+from chainrule.plan.tiles import NEAR_BYTES, Processor, Shape, shape_of, split_axis, threads_for, work
+
+SAME_SET = 512  # bytes: an eighth of a way of a first-level cache
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,10 @@ def plan_step(
         trial = [shape_of(k, keep, sizes, lanes, 2, examples, cpu) for k in cut]
         pauses = sum(waits(cut, _axes(cut, sizes, trial), buffer_of))
         threads = threads_for(total, pauses, cpu.cores)
-    shapes = [shape_of(k, keep, sizes, lanes, threads, examples, cpu) for k in cut]
-    wait = waits(cut, _axes(cut, sizes, shapes), buffer_of)
     described = _described(buffer_of, sizes, itemsize, lanes, {*owned, *padded})
+    far = sum(described[name].bytes for name in roots if name in inputs) > NEAR_BYTES
+    shapes = [shape_of(k, keep, sizes, lanes, threads, examples, cpu, far) for k in cut]
+    wait = waits(cut, _axes(cut, sizes, shapes), buffer_of)
     lives = lifetimes(cut, wait if threads > 1 else [True] * len(cut), buffer_of)
     offsets, size = arena({name: (described[name].bytes, lives[name]) for name in owned})
     buffers = {name: replace(b, offset=offsets.get(name)) for name, b in described.items()}
@@ -198,10 +201,22 @@ def _described(
         kind = "i" if node.kind == "int" else "f"
         pitch = shape[-1] if shape else 1
         if kind == "f" and name in padded and pitch > 1:
-            pitch = -(-pitch // lanes) * lanes
+            pitch = _padded(pitch, math.prod(shape[:-1]), lanes, itemsize)
         room = math.prod(shape[:-1]) * pitch * (8 if kind == "i" else itemsize)
         found.setdefault(name, Buffer(name, node.axes, shape, kind, room, None, pitch))
     return found
+
+
+def _padded(entries: int, rows: int, lanes: int, itemsize: int) -> int:
+    """Entries from one row to the next: whole vectors, and columns that lie apart in a cache.
+
+    Lines at a distance of `SAME_SET` bytes share a few places of a first-level cache, so that a
+    tile could not keep those of one column together: one line more between rows spreads them.
+    """
+    pitch = -(-entries // lanes) * lanes
+    if pitch * itemsize % SAME_SET == 0 and rows * pitch * itemsize > NEAR_BYTES // 4:
+        pitch += LINE_BYTES // itemsize
+    return pitch
 
 
 def check(plan: StepPlan, inputs: set[str]) -> None:

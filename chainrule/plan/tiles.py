@@ -15,6 +15,8 @@ SPARE_REGISTERS = 4  # for the right operand, one broadcast number and what the 
 PANEL_TILES = 4  # tiles that must share a copied panel: fewer do not repay the copying
 PANEL_BYTES = 16_384  # half a first-level cache: what is smaller stays there without being copied
 POLYNOMIAL_WORK = 12  # arithmetic of one of our functions, for one entry
+NEAR_BYTES = 131_072  # a kernel that overwrites more in all does not find it in its caches
+LONG = 16  # terms of a sum that take as long as a cache line that comes from far away
 WAIT_WORK = 250_000  # operations that one core does while threads wait for each other once
 LEAST_GAIN = 1.25  # how much faster the arithmetic must get for a second thread to pay
 
@@ -40,6 +42,7 @@ class Shape:
         panel: the right side of a product, if its columns that a tile needs are first copied to
             lie next to each other: then all rows take them from there before the next columns.
         panel_entries: room for such a copy.
+        ahead: whether what a tile overwrites is fetched into the cache while it is computed.
     """
 
     rows: int
@@ -49,6 +52,7 @@ class Shape:
     lanes: int
     panel: Expr | None = None
     panel_entries: int = 0
+    ahead: bool = False
 
     @property
     def has_panel(self) -> bool:
@@ -69,6 +73,7 @@ def shape_of(
     threads: int,
     examples: str,
     cpu: Processor,
+    far: bool = False,
 ) -> Shape:
     """Tiles as large as the registers allow, so that each loaded number is used often.
 
@@ -82,13 +87,14 @@ def shape_of(
         rows = min((cpu.registers - SPARE_REGISTERS) // vectors, MOST_ROWS)
     elif any(_turned(x, k.axes) for n in k.values for x in leaves(n, keep)):
         rows, vectors = TURNED_ROWS, 1
-    shape = Shape(rows, vectors, threads, examples, lanes)
+    terms = _count(k.root["over"], sizes) if k.root is not None and k.root.op == "contract" else 0
+    shape = Shape(rows, vectors, threads, examples, lanes, ahead=far and terms >= LONG)
     right = right_side(k, keep)
     if right is None or shape.chunk(sizes[k.axes[0]]) < PANEL_TILES * rows:
         return shape
     large = _count(right.axes, sizes) * cpu.register_bytes // lanes > PANEL_BYTES
     assert k.root is not None
-    room = _count(k.root["over"], sizes) * vectors * lanes
+    room = terms * vectors * lanes
     return replace(shape, panel=right, panel_entries=room) if large else shape
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chainrule.emit.llvm.barrier import CALL, DONE, REST, RUN, SIZE, SPINS, STOP
 from chainrule.emit.llvm.module import write_module
 from chainrule.plan.steps import StepPlan
+from chainrule.run.block import Block
 from chainrule.run.jit import Code
 from chainrule.run.team import PATIENCE_S, together
 from chainrule.run.waiting import waiting
@@ -23,13 +24,24 @@ STEPS = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
 
 
 class Memory:
-    """What one run works in besides the caller's arrays: the arena, and what threads share."""
+    """What one run works in besides the caller's arrays.
 
-    def __init__(self, arena_bytes: int, threads: int) -> None:
+    Attributes:
+        shared: what threads share.
+        arena: what kernels hand to each other.
+        tables: for each thread the address of every buffer, and last that of its room for panels.
+    """
+
+    def __init__(self, plan: StepPlan) -> None:
         self.shared = np.zeros(SIZE, np.int64)
-        how = waiting(threads)
+        how = waiting(plan.threads)
         self.shared[[REST, CALL, SPINS]] = how.rest, how.number, how.spins
-        self.arena = np.zeros(arena_bytes + 64, np.uint8)
+        self.arena = np.zeros(plan.arena_bytes + 64, np.uint8)
+        base = -(-self.arena.ctypes.data // 64) * 64
+        places = [b.offset for b in plan.buffers.values()]
+        self.tables = np.empty((plan.threads, len(places) + 1), np.int64)
+        self.tables[:, :-1] = [0 if at is None else base + at for at in places]
+        self.tables[:, -1] = [base + plan.panel_offset(part) for part in range(plan.threads)]
 
     @property
     def done(self) -> int:
@@ -63,7 +75,9 @@ class Engine:
         self.text = write_module(plan, per_step, loss)
         self._code = Code(self.text)
         self._steps = STEPS(self._code.address("steps"))
-        self._current = Memory(plan.arena_bytes, plan.threads)
+        self._given = [b.name for b in plan.buffers.values() if b.offset is None]
+        self._slots = [i for i, b in enumerate(plan.buffers.values()) if b.offset is None]
+        self._current = Memory(plan)
         self._idle = [self._current]
         self.pace_s: float | None = None
 
@@ -86,6 +100,7 @@ class Engine:
         steps: int = 1,
         watch: Callable[[int], None] | None = None,
         *,
+        block: Block | None = None,
         wait: bool = True,
     ) -> int:
         """Run steps on arrays in place; the GIL is free meanwhile.
@@ -94,6 +109,7 @@ class Engine:
             arrays: one for each buffer that the arena does not hold, contiguous, of the plan's
                 shapes; those of `per_step` hold `steps` parts.
             watch: is called now and then with the number of finished steps, if that takes long.
+            block: has more of them.
             wait: whether Ctrl-C waits for the step under way. If not, that step goes on in the
                 background and what it writes must not be used.
 
@@ -108,16 +124,15 @@ class Engine:
         self._current = memory
         memory.clear()
         began = time.perf_counter()
-        tables = [self._table(memory, arrays, part) for part in range(self.plan.threads)]
-        calls = [partial(self._call, memory, arrays, t, i, steps) for i, t in enumerate(tables)]
+        addresses = {name: array.ctypes.data for name, array in arrays.items()}
+        addresses |= {} if block is None else block.addresses
+        memory.tables[:, self._slots] = [addresses[name] for name in self._given]
+        lives = (memory, arrays, block)  # as long as the calls
+        calls = [partial(self._call, lives, part, steps) for part in range(self.plan.threads)]
         told = None if watch is None else lambda: watch(memory.done)
-        # Python sees Ctrl-C only between native calls, so a call that takes long is made elsewhere;
-        # starting a thread takes 0.1 ms, which would be long for one that does not
+        # Python sees Ctrl-C only between native calls, so one that takes long is made elsewhere
         short = self.pace_s is not None and steps * self.pace_s < PATIENCE_S
-        if len(calls) == 1 and short:
-            calls[0]()
-        else:
-            together(calls, memory.stop, told, wait=wait)
+        together(calls, memory.stop, told, wait=wait, short=short)
         self.pace_s = (time.perf_counter() - began) / max(memory.done, 1)
         self._idle.append(memory)
         return memory.done
@@ -127,19 +142,9 @@ class Engine:
         try:
             return self._idle.pop()
         except IndexError:
-            return Memory(self.plan.arena_bytes, self.plan.threads)
+            return Memory(self.plan)
 
-    def _call(
-        self, memory: Memory, arrays: Mapping[str, Array], table: Any, part: int, steps: int
-    ) -> None:
-        """The work of one thread. `table` points to `arrays`, which live as long as the call."""
-        self._steps(memory.shared.ctypes.data, ctypes.addressof(table), part, steps)
-
-    def _table(self, memory: Memory, arrays: Mapping[str, Array], part: int) -> Any:
-        base = -(-memory.arena.ctypes.data // 64) * 64
-        table = (ctypes.c_void_p * (len(self.plan.buffers) + 1))()
-        table[len(self.plan.buffers)] = base + self.plan.panel_offset(part)
-        for slot, buffer in enumerate(self.plan.buffers.values()):
-            at = buffer.offset
-            table[slot] = arrays[buffer.name].ctypes.data if at is None else base + at
-        return table
+    def _call(self, lives: tuple[Memory, object, object], part: int, steps: int) -> None:
+        """The work of one thread."""
+        memory = lives[0]
+        self._steps(memory.shared.ctypes.data, memory.tables[part].ctypes.data, part, steps)

@@ -42,13 +42,14 @@ def waiting(threads: int) -> Waiting:
 def spread_out(part: int, threads: int) -> None:
     """Move the calling thread to a processor of its own where the team needs all of them.
 
-    Systems put a new thread next to the one that made it and move it away some milliseconds later,
-    which may be longer than it lives. It may be moved again at any time: this is no pinning.
+    Systems put a thread next to the one that made or woke it and move it away some milliseconds
+    later, which may be longer than the work takes. It may be moved again at any time: this is no
+    pinning, for then it would have to share that processor with whatever else begins there.
     """
-    if not hasattr(os, "sched_setaffinity"):
+    if threads == 1 or not hasattr(os, "sched_setaffinity"):
         return
     allowed = os.sched_getaffinity(0)
-    if threads == len(allowed) > 1:
+    if threads == len(allowed):
         os.sched_setaffinity(0, {sorted(allowed)[part]})
         os.sched_setaffinity(0, allowed)
 

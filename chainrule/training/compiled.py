@@ -18,6 +18,7 @@ from chainrule.plan.program import program
 from chainrule.plan.sizes import all_sizes
 from chainrule.plan.steps import plan_step
 from chainrule.run.bind import Array
+from chainrule.run.block import Block, Layout
 from chainrule.run.engine import Engine
 from chainrule.run.machine import processor
 from chainrule.run.reference import Reference
@@ -52,7 +53,9 @@ class Compiled:
         self.step, self.data, self.batch, self.dtype = step, data, batch, dtype
         inputs = {x.name: x for x in step.program.inputs}
         outputs = {key or LOSS: value for key, value in step.program.outputs}
-        everywhere, gathered = _gathered(inputs, data, examples)
+        self._count = len(next(iter(data.values())))
+        whole = batch == self._count  # a batch of all rows keeps their own order
+        everywhere, gathered = _gathered(inputs, data, examples, whole)
         outputs = _replaced(outputs, gathered)
         self._numbers = (inputs[step.t], inputs[step.eta])
         outputs, self._scalars = without_scalars(outputs, self._numbers)
@@ -60,14 +63,16 @@ class Compiled:
         self.extra = [n for n in outputs if n not in inputs and n != LOSS]
         kept = {n: x for n, x in inputs.items() if n not in data and x not in self._numbers}
         supplied = {**kept, **everywhere, **{s: input_(s, "") for s in self._scalars}}
-        counted = {**sizes, examples: batch, ALL: len(next(iter(data.values())))}
+        counted = {**sizes, examples: batch, ALL: self._count}
         counted, _ = all_sizes([*outputs.values(), *supplied.values()], counted)
         self.plan = plan_step(
             supplied, outputs, counted, dtype.itemsize, processor(), threads, examples, list(kept)
         )
-        self._names = list(kept)
-        moving = [ROWS, LOSS, *self._scalars, *self.extra]
-        moving += [KEY] if KEY in kept else []
+        self._varies = [LOSS, *self.extra]
+        held = [self.plan.buffers[name] for name in kept if name != KEY]
+        self._layout, self._last = Layout(held, dtype), None
+        self._keyed = KEY in kept
+        moving = [*self._scalars, *self._varies, *[ROWS] * (not whole), *[KEY] * self._keyed]
         self.engine = Engine(self.plan, moving, LOSS)
 
     def run(
@@ -79,41 +84,31 @@ class Compiled:
     ) -> Stretch:
         """See `Runner`."""
         steps = len(numbers)
-        arrays = {n: self._padded(n, values[n]) for n in self._names if n != KEY}
-        arrays |= {_all(n): np.ascontiguousarray(x) for n, x in self.data.items()}
-        arrays[ROWS] = np.ascontiguousarray(order, np.int64)
+        block = Block(self._layout, values, self._last)
+        arrays = {_all(n): np.ascontiguousarray(x) for n, x in self.data.items()}
+        if self.batch < self._count:
+            arrays[ROWS] = np.ascontiguousarray(order, np.int64)
         arrays |= self._of_steps(numbers)
-        for name in (LOSS, *self.extra):
+        for name in self._varies:
             arrays[name] = np.empty((steps, *self.plan.buffers[name].shape), self.dtype)
         losses = arrays[LOSS]
         told = None if watch is None else lambda n: watch(n, float(losses[n - 1])) if n else None
         interrupted = False
         self.engine.clear()  # Ctrl-C may come before the run has begun
         try:
-            self.engine.run(arrays, steps, told)
+            self.engine.run(arrays, steps, told, block=block)
         except KeyboardInterrupt:
             interrupted = True
         done = self.engine.done
         outputs = {name: arrays[name][:done] for name in self.extra}
-        state = {n: self._plain(n, arrays[n]) for n in self.state}
+        self._last = block
+        state = {n: block.arrays[n] for n in self.state}
         return Stretch(losses[:done], outputs, state, interrupted)
-
-    def _padded(self, name: str, value: Array) -> Array:
-        """A copy whose rows begin where vectors begin; the padding is 0."""
-        buffer = self.plan.buffers[name]
-        copy = aligned(buffer.room, self.dtype if buffer.kind == "f" else np.dtype(np.int64))
-        self._plain(name, copy)[...] = value
-        return copy
-
-    def _plain(self, name: str, padded: Array) -> Array:
-        """The array without its padding; a view."""
-        shape = self.plan.buffers[name].shape
-        return padded[..., : shape[-1]] if shape else padded
 
     def _of_steps(self, numbers: Numbers) -> dict[str, Array]:
         """What depends on the step alone, in double precision until it is stored."""
         found: dict[str, Array] = {}
-        if KEY in self._names:
+        if self._keyed:
             assert numbers.key is not None
             found[KEY] = np.ascontiguousarray(numbers.key).view(np.int64)
         if self._scalars:
@@ -136,31 +131,28 @@ class Compiled:
         return Reference(program("of_step", self._numbers, outputs, {}))
 
 
-def aligned(shape: tuple[int, ...], dtype: np.dtype[Any], to: int = 64) -> Array:
-    """Zeros whose first entry lies at a multiple of `to` bytes."""
-    count = int(np.prod(shape, dtype=np.int64))
-    room = np.zeros(count * dtype.itemsize + to, np.uint8)
-    start = -room.ctypes.data % to
-    return room[start : start + count * dtype.itemsize].view(dtype).reshape(shape)
-
-
 def _all(name: str) -> str:
     return f"{name} of all rows"
 
 
 def _gathered(
-    inputs: Mapping[str, Expr], data: Iterable[str], examples: str
+    inputs: Mapping[str, Expr], data: Iterable[str], examples: str, whole: bool
 ) -> tuple[dict[str, Expr], dict[Expr, Expr]]:
-    """Inputs for all rows and their numbers, and what each data input is in terms of them."""
+    """Inputs for all rows and their numbers, and what each data input is in terms of them.
+
+    Where a batch is the `whole` data there is nothing to gather.
+    """
     rows = input_(ROWS, Spec((examples,), {}, "int"))
-    supplied = {ROWS: rows}
+    supplied = {} if whole else {ROWS: rows}
     found = {}
     for name in data:
         x = inputs[name]
         rest = tuple(axis for axis in x.axes if axis != examples)
-        whole = input_(_all(name), Spec((ALL, *rest), x.sizes, x.kind))
-        supplied[whole.name] = whole
-        found[x] = transpose(OPS["gather"](whole, rows, ALL), x.axes)
+        counted = examples if whole else ALL
+        stored = input_(_all(name), Spec((counted, *rest), x.sizes, x.kind))
+        supplied[stored.name] = stored
+        batch = stored if whole else OPS["gather"](stored, rows, ALL)
+        found[x] = transpose(batch, x.axes)
     return supplied, found
 
 

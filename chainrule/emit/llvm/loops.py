@@ -12,6 +12,7 @@ from chainrule.emit.llvm.values import Values
 from chainrule.expr import Axes, Expr
 from chainrule.plan.kernels import Kernel
 from chainrule.plan.lower import LEAVES, POLYNOMIALS
+from chainrule.plan.phases import LINE_BYTES
 from chainrule.plan.tiles import Shape, even, split_axis
 
 PANEL = "%panel"  # where this thread copies the columns that a tile needs
@@ -212,6 +213,8 @@ class _Tiles:
         masks = {
             c: self.b.first_lanes(columns.tail) if columns.partly(c[1]) else None for c in cells
         }
+        if self.shape.ahead:
+            self._ask_for(cells, envs)
         taken = operands or self.values
         reduced = Reduction(self.b, self.k.root, taken, self.sizes, self.shape.examples)
         found = reduced.write(cells, envs, masks, vector=columns.first is not None)
@@ -220,6 +223,14 @@ class _Tiles:
             return
         for cell in cells:
             self._finish(envs[cell], masks[cell], found.get(cell))
+
+    def _ask_for(self, cells: Sequence[Cell], envs: Mapping[Cell, Env]) -> None:
+        """Have the cache fetch what the tile will overwrite while the reduction runs."""
+        each = max(1, LINE_BYTES // (self.b.lanes * self.b.bytes))  # vectors in a cache line
+        for cell in cells:
+            if cell[1] % each == 0:
+                for node in self.k.stores:
+                    self.values.ask_for(node, envs[cell])
 
     def _finish_by_rows(
         self,

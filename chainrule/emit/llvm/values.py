@@ -141,6 +141,13 @@ class Values:
         """The address of one stored entry."""
         return self._address(node, env)[0]
 
+    def ask_for(self, node: Expr, env: Env) -> None:
+        """Have the cache fetch an entry that will be overwritten soon."""
+        self.b.declares.add("declare void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)")
+        write, keep, data = 1, 3, 1  # to be written; as near as can be; not code
+        at = f"ptr {self.pointer(node, env)}, i32 {write}, i32 {keep}, i32 {data}"
+        self.b.do(f"call void @llvm.prefetch.p0({at})")
+
     def store(self, node: Expr, env: Env, v: Val, mask: Val | None) -> None:
         """Write an entry, or one for each lane in `mask`."""
         b = self.b
