@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.engines import Run
-from benchmarks.workloads import SEED, Problem
+from chainrule.bench.engines import Run
+from chainrule.bench.workloads import SEED, Problem
 from chainrule.nn import mlp
 from chainrule.training.data import Rows
 from chainrule.training.loop import Plan
