@@ -6,6 +6,7 @@ import json as jsons
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -28,6 +29,7 @@ def bench(
     threads: Annotated[str | None, Parameter(metavar="N,…")] = None,
     rounds: Annotated[int, Parameter(metavar="N")] = FEW,
     scaling: bool = False,
+    where: Annotated[str | None, Parameter(metavar="WORKLOAD")] = None,
     record: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> int:
@@ -52,9 +54,10 @@ def bench(
         threads: Numbers of threads, each measured; as many as there are processors if not given.
         rounds: How many times each engine takes its turn.
         scaling: Time chainrule alone over batches and widths instead.
+        where: Say instead where the time of a step of this workload goes, kernel by kernel.
         record: Also append every line of JSON to this file.
         json: Print one JSON object a line; its kind is machine, missing, workload, result,
-            left_out, scaling or summary.
+            left_out, scaling, where, kernel or summary.
     """
     from chainrule.bench.machine import cores
     from chainrule.bench.session import contest_lines, scaling_lines
@@ -65,18 +68,29 @@ def bench(
     if rounds < 1:
         raise ParameterError(f"--rounds must be a whole number ≥ 1, got {rounds}")
     counts = _counts(threads) or [cores()]
+    _refuse_both(where=where, scaling=scaling, others=workloads or engines)
     if scaling:
-        if workloads or engines:
-            what = "--scaling times chainrule alone on one network"
-            raise ParameterError(what, hint="Leave out the workloads and --engines")
-        found = _shown(scaling_lines(counts, rounds, _say), record, json=json)
+        lines = scaling_lines(counts, rounds, _say)
+    elif where is not None:
+        from chainrule.bench.where import where_lines
+
+        workload = _known(where, WORKLOADS, "--where")
+        lines = chain(*(where_lines(workload, count, rounds, _say) for count in counts))
     else:
-        chosen = _engines(engines)
         trained = [_known(name, WORKLOADS, "WORKLOAD") for name in workloads or WORKLOADS]
-        found = _shown(contest_lines(trained, chosen, counts, rounds, _say), record, json=json)
-        if not json:
-            show("\n" + overview(found))
+        lines = contest_lines(trained, _engines(engines), counts, rounds, _say)
+    found = _shown(lines, record, json=json)
+    if not json and found[-1]["kind"] == "summary":
+        show("\n" + overview(found))
     return 1 if any(line.get("void") for line in found) else 0
+
+
+def _refuse_both(*, where: str | None, scaling: bool, others: object) -> None:
+    """--where and --scaling time chainrule alone, on networks of their own."""
+    for option, given in (("--where", where is not None), ("--scaling", scaling)):
+        if given and (others or (where is not None and scaling)):
+            what = f"{option} times chainrule alone, on one network"
+            raise ParameterError(what, hint="Leave out --engines and everything else that is timed")
 
 
 def _shown(lines: Iterator[Line], record: Path | None, *, json: bool) -> list[Line]:
@@ -86,6 +100,7 @@ def _shown(lines: Iterator[Line], record: Path | None, *, json: bool) -> list[Li
 
     found = []
     with ExitStack() as stack:
+        stack.callback(_say, "")  # Ctrl-C leaves no half line
         file = None if record is None else stack.enter_context(record.open("a", encoding="utf-8"))
         for line in lines:
             _say("")

@@ -73,6 +73,27 @@ def _result(line: Line) -> str:
     return f"{who:<20}{figures:<30}{rest}, loss {loss}{void}"
 
 
+def _where(line: Line) -> str:
+    whole, kernels, waits = (line[name] for name in ("us_per_step", "kernels_us", "waits_us"))
+    rest = max(whole - kernels - waits, 0.0)
+    count = line["threads"]
+    parts = f"kernels {number(kernels)}, waiting for each other {number(waits)}"
+    threads = f"{count} thread{'s' * (count > 1)}"
+    return f"{number(whole)} µs per step with {threads}: {parts}, around them {number(rest)}"
+
+
+def _kernel(line: Line) -> str:
+    waited = f" (after waiting {_each(line['wait_us'])})" if any(line["wait_us"]) else ""
+    speed = "" if line["gflops"] is None else f"{line['gflops']:.0f} GFLOP/s"
+    figures = f"{100 * line['share']:5.1f} %  {_each(line['us']):<16}{speed:<14}"
+    return f"  {figures}{line['kernel']}{waited}"
+
+
+def _each(values: Sequence[float]) -> str:
+    """The figures of the threads."""
+    return " ".join(number(value) for value in values) + " µs"
+
+
 TEXTS: dict[str, Callable[[Line], str]] = {
     "machine": _machine,
     "missing": _missing,
@@ -81,4 +102,6 @@ TEXTS: dict[str, Callable[[Line], str]] = {
     "left_out": _left_out,
     "scaling": _scaling,
     "summary": _summary,
+    "where": _where,
+    "kernel": _kernel,
 }

@@ -66,6 +66,7 @@ class StepPlan:
         arena_bytes: the size of the block for everything that the caller does not supply.
         panel_bytes: how much of it, at its end, is for the copies that each thread makes of parts
             of a right side (`Shape.panel`).
+        clock: see `chainrule.plan.clock`.
     """
 
     kernels: tuple[Kernel, ...]
@@ -78,6 +79,7 @@ class StepPlan:
     panel_bytes: int
     threads: int
     itemsize: int
+    clock: str = ""
 
     def panel_offset(self, part: int) -> int:
         """Where the arena has room for the copies of one thread."""

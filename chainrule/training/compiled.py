@@ -66,9 +66,8 @@ class Compiled:
             supplied, outputs, counted, dtype.itemsize, processor(), threads, examples, list(kept)
         )
         self._names = list(kept)
-        moving = [ROWS, LOSS, *self._scalars, *self.extra]
-        moving += [KEY] if KEY in kept else []
-        self.engine = Engine(self.plan, moving, LOSS)
+        self.per_step = [ROWS, LOSS, *self._scalars, *self.extra, *([KEY] if KEY in kept else [])]
+        self.engine = Engine(self.plan, self.per_step, LOSS)
 
     def run(
         self,
@@ -79,12 +78,7 @@ class Compiled:
     ) -> Stretch:
         """See `Runner`."""
         steps = len(numbers)
-        arrays = {n: self._padded(n, values[n]) for n in self._names if n != KEY}
-        arrays |= {_all(n): np.ascontiguousarray(x) for n, x in self.data.items()}
-        arrays[ROWS] = np.ascontiguousarray(order, np.int64)
-        arrays |= self._of_steps(numbers)
-        for name in (LOSS, *self.extra):
-            arrays[name] = np.empty((steps, *self.plan.buffers[name].shape), self.dtype)
+        arrays = self.arrays(values, order, numbers)
         losses = arrays[LOSS]
         told = None if watch is None else lambda n: watch(n, float(losses[n - 1])) if n else None
         interrupted = False
@@ -97,6 +91,19 @@ class Compiled:
         outputs = {name: arrays[name][:done] for name in self.extra}
         state = {n: self._plain(n, arrays[n]) for n in self.state}
         return Stretch(losses[:done], outputs, state, interrupted)
+
+    def arrays(
+        self, values: Mapping[str, Array], order: NDArray[np.int64], numbers: Numbers
+    ) -> dict[str, Array]:
+        """What the engine runs these steps on; copies of whatever they change."""
+        arrays = {n: self._padded(n, values[n]) for n in self._names if n != KEY}
+        arrays |= {_all(n): np.ascontiguousarray(x) for n, x in self.data.items()}
+        arrays[ROWS] = np.ascontiguousarray(order, np.int64)
+        arrays |= self._of_steps(numbers)
+        for name in (LOSS, *self.extra):
+            shape = self.plan.buffers[name].shape
+            arrays[name] = np.empty((len(numbers), *shape), self.dtype)
+        return arrays
 
     def _padded(self, name: str, value: Array) -> Array:
         """A copy whose rows begin where vectors begin; the padding is 0."""

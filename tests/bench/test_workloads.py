@@ -10,6 +10,7 @@ from chainrule.bench.contest import TOLERANCE, verdict
 from chainrule.bench.engines import by_hand, ours, reference, scikit
 from chainrule.bench.summary import described
 from chainrule.bench.workloads import WORKLOADS, Order, Problem, problem_of
+from chainrule.training.stretch import ReferenceRunner
 from tests.bench.small import scaled_down
 
 
@@ -33,6 +34,17 @@ def test_chainrule_and_numpy_by_hand_have_the_same_losses(name, engine):
     expected = losses(by_hand, problem.astype(np.float64))
     assert losses(engine, problem) == pytest.approx(expected, rel=1e-4)
     assert verdict(losses(by_hand, problem), expected) == ""
+
+
+def test_each_engine_of_chainrule_is_the_one_it_says_with_as_many_threads(monkeypatch):
+    problem = small_problem("mnist_b128")
+    runner, _ = ours.runner_of(problem, 1, "reference")
+    assert isinstance(runner, ReferenceRunner)
+    monkeypatch.setattr(ours, "cores", lambda: 4)
+    for threads in (1, 2, 3):
+        runner, _ = ours.runner_of(problem, threads, "compiled")
+        assert runner.plan.threads == threads
+    assert ours.plan_of(problem, "compiled", 4).threads is None
 
 
 @pytest.mark.parametrize("name", ["mnist_b128", "tabular_b32", "digits_full", "deep_b64"])

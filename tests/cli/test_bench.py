@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chainrule.bench import scaling
-from chainrule.bench.engines import ENGINES, Engine
+from chainrule.bench.engines import ENGINES, Engine, ours
 from chainrule.bench.summary import advantages
 from chainrule.bench.workloads import WORKLOADS
 from tests.bench.small import WRONG, scaled_down
@@ -79,6 +79,26 @@ def test_scaling_times_chainrule_over_shapes(cr, monkeypatch):
     ]
     part = found[0]["gflops"] / about["peak_gflops"]["1"]
     assert found[0]["of_peak"] == pytest.approx(part)
+
+
+def test_where_says_how_long_each_kernel_takes(cr, monkeypatch):
+    monkeypatch.setattr(ours, "cores", lambda: 99)  # or one thread would pay more than two
+    done = cr("bench", "--where", NAME, "--threads", "1,2", "--rounds", 2, "--json")
+    assert done.code == 0
+    found = lines(done.out)
+    steps = [line for line in found if line["kind"] == "where"]
+    assert [line["threads"] for line in steps] == [1, 2]
+    for step in steps:
+        kernels = [x for x in found if x["kind"] == "kernel" and x["threads"] == step["threads"]]
+        assert all(len(x["us"]) == len(x["wait_us"]) == step["threads"] for x in kernels)
+        assert sum(x["share"] for x in kernels) == pytest.approx(1)
+        mean = sum(sum(x["us"]) for x in kernels) / step["threads"]
+        assert step["kernels_us"] == pytest.approx(mean)
+    assert any(sum(x["wait_us"]) > 0 for x in kernels)
+    assert "W_1 for n h_1 over m" in "".join(x["kernel"] for x in kernels)
+    text = cr("bench", "--where", NAME, "--threads", 1, "--rounds", 1).out
+    assert "µs per step with 1 thread: kernels" in text
+    assert "W_1 for n h_1 over m" in text
 
 
 def test_the_help_names_every_workload_and_engine(cr):

@@ -73,7 +73,9 @@ def test_version(cr):
         (["bench", "--threads", "1,x"], "--threads takes numbers ≥ 1 such as 1,2, got '1,x'"),
         (["bench", "nielsen_b1"], "Did you mean 'nielsen_b10'?"),
         (["bench", "--engines", "numpi"], "Did you mean 'numpy'?"),
-        (["bench", "sgd_b1", "--scaling"], "Leave out the workloads"),
+        (["bench", "sgd_b1", "--scaling"], "--scaling times chainrule alone"),
+        (["bench", "--where", "sgd_b1", "--scaling"], "--where times chainrule alone"),
+        (["bench", "--where", "sgd_b2"], "Did you mean 'sgd_b1'?"),
     ],
 )
 def test_usage_errors_end_with_2_and_say_what_was_meant(cr, arguments, says):

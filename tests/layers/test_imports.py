@@ -46,6 +46,8 @@ EFFECTS = {
 # `netfile` reads the one file it is given.
 READS_A_FILE = {"netfile"}
 
+CHECKOUT_ONLY = {"benchmarks", "tests", "tools", "examples"}
+
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
 # Each engine of a benchmark is imported in a process of its own, which is told which one.
@@ -105,6 +107,8 @@ def wrong_way(name: str, text: str) -> list[str]:
         root, _, rest = target.partition(".")
         if target == "<computed>" and name != MAY_IMPORT_BY_NAME:
             found.append(f"{name}:{line} imports a module by a computed name")
+        if root in CHECKOUT_ONLY:
+            found.append(f"{name}:{line} imports {target}, which is not installed")
         if root != "chainrule":
             continue
         other = rest.split(".")[0]
@@ -214,6 +218,7 @@ def test_folders_are_at_most_two_levels_deep():
         ("io/csv.py", "import chainrule as cr"),
         ("bench/contest.py", "from chainrule.cli.output import table"),
         ("bench/contest.py", "import_module(name)"),
+        ("bench/scaling.py", "def f():\n    from benchmarks.plot import figure"),
         ("io/csv.py", "from chainrule import train_network"),
         ("helpers.py", "import math"),
     ],
