@@ -34,8 +34,9 @@ check: $(DEV)  ## format, lint, types, layers, generated pages, tests
 docs: $(DEV)  ## write the generated pages of docs/ again
 	$(BIN)/python -m tools.docs
 
-bench: $(DEV)  ## run the benchmarks
-	$(BIN)/chainrule bench
+bench: $(DEV)  ## time training against every library that is installed, write docs/performance.md
+	$(BIN)/python -m benchmarks.training_step; code=$$?; \
+	$(BIN)/python -m benchmarks.report && exit $$code
 
 clean:  ## remove the environment and caches (runs/ stays)
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,7 @@
 """Write docs/performance.md from the lines of a run.
 
-    python -m benchmarks.training_step --json > lines.jsonl
-    python -m benchmarks.training_step --scaling --json >> lines.jsonl
-    python -m benchmarks.report lines.jsonl [--out docs/performance.md] [--notes FILE]
+    python -m benchmarks.training_step
+    python -m benchmarks.report [--lines docs/performance.jsonl] [--out docs/performance.md]
 
 What a missed figure needs to have said about it stands in benchmarks/notes.md, and is put into the
 page as it is.
@@ -11,16 +10,17 @@ page as it is.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engines import ENGINES, OURS
 from benchmarks.plot import Panel, figure
-from benchmarks.scaling import BATCH, WIDTH
-from benchmarks.summary import Line, advantages, best, fastest_peer, number, summary
+from benchmarks.training_step import EACH, LINES, MEAN, OF_PEAK, WIDE, missed, read
+from chainrule.bench.engines import ENGINES, OURS
+from chainrule.bench.scaling import BATCH, WIDTH
+from chainrule.bench.summary import Line, advantages, best, fastest_peer, number, peaks, summary
+from chainrule.bench.workloads import REACH_GFLOPS
 
 ROOT = Path(__file__).parents[1]
 PAGE, NOTES = ROOT / "docs" / "performance.md", ROOT / "benchmarks" / "notes.md"
@@ -31,30 +31,34 @@ HEAD = """# Performance
 
 Microseconds per training step, gathering the rows and updating the weights included: medians over
 {rounds} slices of at least 20 ms, taken in turns by processes that live side by side. For each
-engine the better number of threads is shown, in brackets. Every engine starts from the same weights
-and sees the same rows in the same order; the losses of its first calls agree with those of NumPy in
-float64, or its figure is left out as void.
+engine the better number of threads that it may use is shown, in brackets. Every engine starts from
+the same weights and sees the same rows in the same order; the losses of its first calls agree with
+those of NumPy in float64, or its figure is left out as void.
 
 - machine: {processor}, {cores} cores ({features}), {system}; load when the run began {load:.1f}
 - date: {date}
 - versions: {versions}
 - peak of fused multiply-adds, measured with it: {peaks}
 """
+COLUMNS = (
+    "The best peer is bold; the ratio is its time over that of chainrule. The goals were set on a "
+    "machine with a peak of {peak:.0f} GFLOP/s; the last column has them in proportion to the peak "
+    "measured here."
+)
+CLAIM = (
+    "The claim: the best peer takes at least {mean} times as long as chainrule (geometric mean), "
+    "at least {each} times as long on each workload, and {wide} runs at {part:.0f} % of the peak "
+    "or more. "
+)
 HOW = """
 ## How to measure it
 
     pip install {packages}
-    python -m benchmarks.training_step --json > lines.jsonl
-    python -m benchmarks.training_step --scaling --json >> lines.jsonl
-    python -m benchmarks.report lines.jsonl
+    python -m benchmarks.training_step
+    python -m benchmarks.report
 
 What is not installed is named and left out.
 """
-
-
-def read(path: Path) -> list[Line]:
-    """The objects of a file, one a line."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
 def page(lines: Sequence[Line], picture: str, notes: str = "") -> str:
@@ -65,7 +69,7 @@ def page(lines: Sequence[Line], picture: str, notes: str = "") -> str:
     """
     parts = [_head(lines)]
     if any(line["kind"] == "result" for line in lines):
-        parts += [_comparison(lines), _costs(lines), _left_out(lines)]
+        parts += [_comparison(lines), _claim(lines), _costs(lines), _left_out(lines)]
     if any(line["kind"] == "scaling" for line in lines):
         parts.append(_scaling(lines, picture))
     packages = sorted({engine.package for engine in ENGINES.values() if engine.package})
@@ -75,8 +79,10 @@ def page(lines: Sequence[Line], picture: str, notes: str = "") -> str:
 def _head(lines: Sequence[Line]) -> str:
     about: dict[str, Any] = next(line for line in lines if line["kind"] == "machine")
     threads = {"1": "one thread"}
-    peaks = _peaks(lines).items()
-    told = [f"{value:.0f} GFLOP/s ({threads.get(n, f'{n} threads')})" for n, value in peaks]
+    told = [
+        f"{value:.0f} GFLOP/s ({threads.get(n, f'{n} threads')})"
+        for n, value in peaks(lines).items()
+    ]
     return HEAD.format(
         **{name: about[name] for name in ("rounds", "processor", "cores", "system", "date")},
         load=about["load"] or 0.0,
@@ -86,22 +92,10 @@ def _head(lines: Sequence[Line]) -> str:
     )
 
 
-def _peaks(lines: Sequence[Line]) -> dict[str, float]:
-    """GFLOP/s by number of threads: the most that any of the runs measured.
-
-    On a machine that others use as well, a peak can be measured too low, never too high.
-    """
-    found: dict[str, float] = {}
-    for line in lines:
-        for count, value in line.get("peak_gflops", {}).items():
-            found[count] = max(value, found.get(count, 0.0))
-    return found
-
-
 def _comparison(lines: Sequence[Line]) -> str:
     """Every engine, the ratio, and what is missed."""
     chosen, ratios = best(lines), advantages(lines)
-    highest = max(_peaks(lines).values())
+    highest = max(peaks(lines).values())
     about = {line["workload"]: line for line in lines if line["kind"] == "workload"}
     present = {name for engines in chosen.values() for name in engines}
     names = [name for name in ENGINES if name in present]
@@ -114,13 +108,22 @@ def _comparison(lines: Sequence[Line]) -> str:
             cells.append(f"**{text}**" if line and line is fastest_peer(engines) else text)
         ratio = f"{ratios[workload]:.2f}" if workload in ratios else "–"
         goal, ours = about[workload], engines.get(OURS)
-        at_peak, reach = number(goal["flop"] / highest / 1e3), _reached(goal["reach_us"], ours)
-        rows.append([f"{workload}: {goal['description']}", *cells, ratio, at_peak, reach])
-    head = ["µs per step", *names, "ratio", "arithmetic at the peak", "to reach"]
+        reach, at_peak = goal["reach_us"], number(goal["flop"] / highest / 1e3)
+        goals = [_reached(us, ours) for us in (reach, reach * REACH_GFLOPS / highest)]
+        rows.append([f"{workload}: {goal['description']}", *cells, ratio, at_peak, *goals])
+    head = ["µs per step", *names, "ratio", "arithmetic at the peak", "goal", "goal for this peak"]
     mean = summary(lines)["geometric_mean"]
     end = "" if mean is None else f"\n\nGeometric mean of the ratios: **{mean:.2f}**."
-    said = "\n\nThe best peer is bold; the ratio is its time over that of chainrule."
+    said = f"\n\n{COLUMNS.format(peak=REACH_GFLOPS)}"
     return f"\n## Against others\n\n{_table(head, rows)}{said}{end}\n"
+
+
+def _claim(lines: Sequence[Line]) -> str:
+    """What benchmarks/training_step.py claims, and whether the lines show it."""
+    short = missed(lines)
+    said = CLAIM.format(mean=MEAN, each=EACH, wide=WIDE, part=100 * OF_PEAK)
+    verdict = "Not met here:" if short else "Met here."
+    return "\n".join([said + verdict, "", *(f"- {text}" for text in short)]).rstrip() + "\n"
 
 
 def _reached(reach_us: float, ours: Line | None) -> str:
@@ -170,7 +173,7 @@ def _left_out(lines: Sequence[Line]) -> str:
 
 
 def _scaling(lines: Sequence[Line], picture: str) -> str:
-    peaks = _peaks(lines)
+    measured = peaks(lines)
     found = sorted(
         (line for line in lines if line["kind"] == "scaling"),
         key=lambda line: (line["width"], line["batch"]),
@@ -180,7 +183,7 @@ def _scaling(lines: Sequence[Line], picture: str) -> str:
             *(str(line[key]) for key in ("width", "batch", "threads")),
             number(line["us_per_step"]),
             f"{line['gflops']:.0f}",
-            f"{100 * line['gflops'] / peaks[str(line['threads'])]:.0f} %",
+            f"{100 * line['gflops'] / measured[str(line['threads'])]:.0f} %",
         ]
         for line in found
     ]
@@ -212,7 +215,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report")
-    parser.add_argument("lines", type=Path, help="what training_step --json printed")
+    parser.add_argument("--lines", type=Path, default=LINES, help="what training_step recorded")
     parser.add_argument("--out", type=Path, default=PAGE)
     parser.add_argument("--notes", type=Path, default=NOTES, help="text to put into the page")
     options = parser.parse_args(arguments)

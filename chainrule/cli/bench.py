@@ -1,154 +1,148 @@
-"""`chainrule bench`: what a training step costs here."""
+"""`chainrule bench`: what a training step costs here, and what it costs elsewhere."""
 
 from __future__ import annotations
 
-import statistics
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+import json as jsons
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
-from chainrule.cli.options import Json
-from chainrule.errors import ParameterError
+from chainrule.cli.options import names
+from chainrule.errors import ParameterError, did_you_mean
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from chainrule.bench.engines import Engine
 
-ROWS = 2000  # enough that an epoch is long against the clock, small enough for the cache
-AGREE = 1e-6  # relative, after all epochs in float64: the same steps, rounded differently
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A network and how it is trained.
-
-    Attributes:
-        widths: inputs, units of the hidden layers, outputs.
-        output: activation of the last layer, "" for none.
-    """
-
-    name: str
-    widths: tuple[int, ...]
-    activation: str
-    output: str
-    loss: str
-    rule: str
-    lr: float
-    batch: int
+T = TypeVar("T")
+Line = dict[str, Any]
+FEW = 3  # rounds that show the order of things in a minute or two
 
 
-WORKLOADS = (
-    Workload("nielsen_b10", (784, 30, 10), "sigmoid", "sigmoid", "half_mse", "sgd", 0.5, 10),
-    Workload("digits_b32", (64, 128, 10), "relu", "", "cross_entropy", "adam", 1e-3, 32),
-    Workload("tabular_b32", (32, 64, 64, 1), "tanh", "", "mse", "adam", 1e-3, 32),
-)
+def bench(
+    *workloads: Annotated[str, Parameter(name="WORKLOAD", negative=())],
+    engines: Annotated[str | None, Parameter(metavar="NAME,…")] = None,
+    threads: Annotated[str | None, Parameter(metavar="N,…")] = None,
+    rounds: Annotated[int, Parameter(metavar="N")] = FEW,
+    scaling: bool = False,
+    where: Annotated[str | None, Parameter(metavar="WORKLOAD")] = None,
+    record: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    json: Annotated[bool, Parameter(name="--json")] = False,
+) -> int:
+    """Time a training step of chainrule, and of other libraries that are installed.
 
+    Every engine starts from the same weights and sees the same rows in the same order, in a process
+    of its own; the processes take turns. Figures are medians of microseconds per step, gathering
+    the rows and updating the weights included. Where the losses of an engine are not those of NumPy
+    in float64 its figure is void and the exit code is 1.
 
-def bench(*, epochs: Annotated[int, Parameter(metavar="N")] = 5, json: Json = False) -> int:
-    """Time a training step against NumPy written by hand.
+    All workloads take a minute or two on a machine that has nothing else to do; these are
 
-    Both start from the same weights and see the same rows in the same order, an epoch of one after
-    an epoch of the other. If the final losses differ the figures are void and the exit code is 1.
+        nielsen_b10 mnist_b128 wide_b256 tabular_b32 sgd_b1 digits_full deep_b64
+
+    and these the engines, of which reference and torch.compile only run if they are named:
+
+        chainrule reference numpy sklearn torch torch.compile jax
 
     Args:
-        epochs: Epochs of 2,000 rows for each; the medians of their steps are shown.
+        workloads: Which of the workloads; all of them if none is named.
+        engines: Which engines, with commas between them; "all" for every one.
+        threads: Numbers of threads, each measured; as many as there are processors if not given.
+        rounds: How many times each engine takes its turn.
+        scaling: Time chainrule alone over batches and widths instead.
+        where: Say instead where the time of a step of this workload goes, kernel by kernel.
+        record: Also append every line of JSON to this file.
+        json: Print one JSON object a line; its kind is machine, missing, workload, result,
+            left_out, scaling, where, kernel or summary.
     """
-    from chainrule.cli.output import show, show_json, table
+    from chainrule.bench.machine import cores
+    from chainrule.bench.session import contest_lines, scaling_lines
+    from chainrule.bench.workloads import WORKLOADS
+    from chainrule.cli.benchtext import overview
+    from chainrule.cli.output import show
 
-    if epochs < 1:
-        raise ParameterError(f"--epochs must be a whole number ≥ 1, got {epochs}")
-    found = [measure(workload, epochs) for workload in WORKLOADS]
-    if json:
-        show_json(found)
+    if rounds < 1:
+        raise ParameterError(f"--rounds must be a whole number ≥ 1, got {rounds}")
+    counts = _counts(threads) or [cores()]
+    _refuse_both(where=where, scaling=scaling, others=workloads or engines)
+    if scaling:
+        lines = scaling_lines(counts, rounds, _say)
+    elif where is not None:
+        from chainrule.bench.where import where_lines
+
+        workload = _known(where, WORKLOADS, "--where")
+        lines = chain(*(where_lines(workload, count, rounds, _say) for count in counts))
     else:
-        head = ["workload", "chainrule µs/step", "NumPy by hand µs/step", "ratio", "final loss", ""]
-        show(table(head, [_row(line) for line in found], range(1, 5)))
-        show("\nratio: time of the reference executor over that of NumPy written by hand")
-    return 0 if all(line["agrees"] for line in found) else 1
+        trained = [_known(name, WORKLOADS, "WORKLOAD") for name in workloads or WORKLOADS]
+        lines = contest_lines(trained, _engines(engines), counts, rounds, _say)
+    found = _shown(lines, record, json=json)
+    if not json and found[-1]["kind"] == "summary":
+        show("\n" + overview(found))
+    return 1 if any(line.get("void") for line in found) else 0
 
 
-def _row(line: dict[str, Any]) -> list[str]:
-    times = [f"{line[f'{engine}_us_per_step']:.1f}" for engine in ("chainrule", "numpy")]
-    verdict = "same loss" if line["agrees"] else "VOID: the losses differ"
-    return [line["workload"], *times, f"{line['ratio']:.2f}", f"{line['final_loss']:.6f}", verdict]
+def _refuse_both(*, where: str | None, scaling: bool, others: object) -> None:
+    """--where and --scaling time chainrule alone, on networks of their own."""
+    for option, given in (("--where", where is not None), ("--scaling", scaling)):
+        if given and (others or (where is not None and scaling)):
+            what = f"{option} times chainrule alone, on one network"
+            raise ParameterError(what, hint="Leave out --engines and everything else that is timed")
 
 
-def measure(workload: Workload, epochs: int) -> dict[str, Any]:
-    """Microseconds per step of both, and whether their losses agree."""
-    from chainrule.cli.by_hand import Perceptron
-    from chainrule.nn import mlp
-    from chainrule.training.data import batches
-    from chainrule.training.loop import EpochView
-    from chainrule.training.optimizers import Optimizer
-    from chainrule.training.training import train
+def _shown(lines: Iterator[Line], record: Path | None, *, json: bool) -> list[Line]:
+    """Print and record each line as soon as it is there; returns all of them."""
+    from chainrule.cli.benchtext import told
+    from chainrule.cli.output import show
 
-    X, y, labels = _data(workload)
-    hand: Perceptron | None = None
-    times: dict[str, list[float]] = {"chainrule": [], "numpy": []}
-    losses: list[float] = []
-    start = _start(workload)
-    hand = Perceptron(start, workload.activation, workload.loss, workload.rule, workload.lr)
-
-    def by_hand(view: EpochView) -> None:
-        """After each epoch of chainrule, the same epoch by hand."""
-        order = list(batches(ROWS, workload.batch, 0, view.epoch - 1))
-        began = time.perf_counter()
-        losses.append(hand.epoch(X, y, order))
-        times["numpy"].append((time.perf_counter() - began) / len(order))
-        times["chainrule"].append(view.metrics["seconds"] / len(order))
-
-    net = mlp(list(workload.widths), workload.activation, workload.output or None)
-    run = train(
-        net,
-        X,
-        y if labels is None else labels,
-        loss=workload.loss,
-        optimizer=Optimizer(workload.rule, lr=workload.lr),
-        batch_size=workload.batch,
-        epochs=epochs,
-        seed=0,
-        start=start,
-        callbacks=[by_hand],
-        progress="off",
-        metrics=(),
-    )
-    ours, theirs = run.history[-1]["loss"], losses[-1]
-    medians = {engine: 1e6 * statistics.median(found) for engine, found in times.items()}
-    return {
-        "workload": workload.name,
-        **{f"{engine}_us_per_step": value for engine, value in medians.items()},
-        "ratio": medians["chainrule"] / medians["numpy"],
-        "final_loss": ours,
-        "final_loss_by_hand": theirs,
-        "agrees": abs(ours - theirs) <= AGREE * abs(theirs),
-    }
+    found = []
+    with ExitStack() as stack:
+        stack.callback(_say, "")  # Ctrl-C leaves no half line
+        file = None if record is None else stack.enter_context(record.open("a", encoding="utf-8"))
+        for line in lines:
+            _say("")
+            text = jsons.dumps(line, allow_nan=False)
+            if file is not None:
+                print(text, file=file, flush=True)
+            show(text if json else told(line))
+            sys.stdout.flush()
+            found.append(line)
+    return found
 
 
-def _data(workload: Workload) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-    """Rows, targets as the loss by hand takes them, and labels where chainrule is given those."""
-    import numpy as np
+def _engines(text: str | None) -> list[Engine]:
+    from chainrule.bench.engines import ENGINES
 
-    from chainrule.run import keyed
+    if text is None:
+        return [engine for engine in ENGINES.values() if engine.usual]
+    if text == "all":
+        return list(ENGINES.values())
+    chosen = [_known(name, ENGINES, "--engines") for name in names(text, "--engines") or ()]
+    if not any(engine.installed for engine in chosen):
+        missing = ", ".join(engine.name for engine in chosen)
+        hint = f"Install one: {' or '.join(dict.fromkeys(engine.install for engine in chosen))}"
+        raise ParameterError(f"--engines: {missing} is not installed", hint=hint)
+    return chosen
 
-    X = keyed.normal(0, "check", 0, (ROWS, workload.widths[0]))
-    truth = X @ keyed.normal(0, "check", 1, (workload.widths[0], workload.widths[-1]))
-    if workload.widths[-1] == 1:
-        return X, np.tanh(truth / truth.std()), None
-    labels = truth.argmax(axis=1)
-    if workload.loss == "cross_entropy":
-        return X, labels, labels
-    return X, np.eye(workload.widths[-1])[labels], labels
+
+def _known(name: str, known: Mapping[str, T], option: str) -> T:
+    if name in known:
+        return known[name]
+    hint = did_you_mean(name, known) or f"There are: {', '.join(known)}"
+    raise ParameterError(f"{option}: {name!r} is not known", hint=hint)
 
 
-def _start(workload: Workload) -> dict[str, NDArray[Any]]:
-    """The weights that both begin with."""
-    import numpy as np
+def _counts(text: str | None) -> list[int]:
+    found = names(text, "--threads") or []
+    if not all(count.isdecimal() and 1 <= int(count) <= 1024 for count in found):
+        raise ParameterError(f"--threads takes numbers ≥ 1 such as 1,2, got {text!r}")
+    return list(dict.fromkeys(int(count) for count in found))
 
-    from chainrule.run import keyed
 
-    start: dict[str, NDArray[Any]] = {}
-    for i, (n, k) in enumerate(zip(workload.widths, workload.widths[1:], strict=False), 1):
-        start[f"W_{i}"] = keyed.normal(0, "init", 0, (n, k), stream=i) / n**0.5
-        start[f"b_{i}"] = np.zeros(k)
-    return start
+def _say(text: str) -> None:
+    """Where a run is, on a terminal; the next line takes its place."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

@@ -20,19 +20,6 @@ EXTRAS = {
 }
 # SHA-256 of the files in chainrule/io/data, which the tests compare with what is shipped.
 DIGITS_SHA256 = "af104d81e7cd419be5f343d23c6ca2e4e4ff847b06636260802df8e903c6183f"
-FLAGS = (
-    "sse4_2",
-    "avx",
-    "avx2",
-    "fma",
-    "f16c",
-    "avx512f",
-    "avx512_bf16",
-    "amx_tile",
-    "neon",
-    "asimd",
-    "sve",
-)
 NET = """net self_check
 param W: n=3 k=2
 param b: k=2
@@ -102,37 +89,21 @@ def _versions() -> list[Finding]:
 
 
 def _machine() -> list[Finding]:
-    import os
     import platform
 
     import numpy as np
 
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    from chainrule.bench.machine import cores, processor_and_features
+
     blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
-    flags, model = _cpu()
+    model, flags = processor_and_features()
     return [
         Finding("system", f"{platform.system()} {platform.machine()}"),
         Finding("processor", model),
         Finding("features", " ".join(flags) or "not known"),
-        Finding("threads", str(threads)),
+        Finding("threads", str(cores())),
         Finding("BLAS", f"{blas.get('name', 'not known')} {blas.get('version', '')}".strip()),
     ]
-
-
-def _cpu() -> tuple[list[str], str]:
-    """Vector extensions and the name of the processor, as far as the system tells."""
-    import platform
-    from pathlib import Path
-
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return [], platform.processor() or "not known"
-    fields = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
-    lines = {key.strip(): value.strip() for key, _, value in fields}
-    has = set((lines.get("flags") or lines.get("Features") or "").split())
-    model = lines.get("model name") or platform.processor() or "not known"
-    return [flag for flag in FLAGS if flag in has], model
 
 
 def _extras() -> list[Finding]:

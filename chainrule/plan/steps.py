@@ -12,7 +12,15 @@ from chainrule.ops import OPS
 from chainrule.plan.kernels import Kernel, kernels
 from chainrule.plan.lower import lower
 from chainrule.plan.phases import LINE_BYTES, Access, accesses, aligned, arena, lifetimes, waits
-from chainrule.plan.tiles import NEAR_BYTES, Processor, Shape, shape_of, split_axis, threads_for, work
+from chainrule.plan.tiles import (
+    NEAR_BYTES,
+    Processor,
+    Shape,
+    shape_of,
+    split_axis,
+    threads_for,
+    work,
+)
 
 SAME_SET = 512  # bytes: an eighth of a way of a first-level cache
 
@@ -68,6 +76,7 @@ class StepPlan:
         arena_bytes: the size of the block for everything that the caller does not supply.
         panel_bytes: how much of it, at its end, is for the copies that each thread makes of parts
             of a right side (`Shape.panel`).
+        clock: see `chainrule.plan.clock`.
     """
 
     kernels: tuple[Kernel, ...]
@@ -80,6 +89,7 @@ class StepPlan:
     panel_bytes: int
     threads: int
     itemsize: int
+    clock: str = ""
 
     def panel_offset(self, part: int) -> int:
         """Where the arena has room for the copies of one thread."""

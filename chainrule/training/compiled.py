@@ -72,8 +72,9 @@ class Compiled:
         held = [self.plan.buffers[name] for name in kept if name != KEY]
         self._layout, self._last = Layout(held, dtype), None
         self._keyed = KEY in kept
-        moving = [*self._scalars, *self._varies, *[ROWS] * (not whole), *[KEY] * self._keyed]
-        self.engine = Engine(self.plan, moving, LOSS)
+        steps = [*[ROWS] * (not whole), *[KEY] * self._keyed]
+        self.per_step = [*self._scalars, *self._varies, *steps]
+        self.engine = Engine(self.plan, self.per_step, LOSS)
 
     def run(
         self,
@@ -83,20 +84,13 @@ class Compiled:
         watch: Watch | None = None,
     ) -> Stretch:
         """See `Runner`."""
-        steps = len(numbers)
-        block = Block(self._layout, values, self._last)
-        arrays = {_all(n): np.ascontiguousarray(x) for n, x in self.data.items()}
-        if self.batch < self._count:
-            arrays[ROWS] = np.ascontiguousarray(order, np.int64)
-        arrays |= self._of_steps(numbers)
-        for name in self._varies:
-            arrays[name] = np.empty((steps, *self.plan.buffers[name].shape), self.dtype)
+        arrays, block = self.arrays(values, order, numbers)
         losses = arrays[LOSS]
         told = None if watch is None else lambda n: watch(n, float(losses[n - 1])) if n else None
         interrupted = False
         self.engine.clear()  # Ctrl-C may come before the run has begun
         try:
-            self.engine.run(arrays, steps, told, block=block)
+            self.engine.run(arrays, len(numbers), told, block=block)
         except KeyboardInterrupt:
             interrupted = True
         done = self.engine.done
@@ -104,6 +98,20 @@ class Compiled:
         self._last = block
         state = {n: block.arrays[n] for n in self.state}
         return Stretch(losses[:done], outputs, state, interrupted)
+
+    def arrays(
+        self, values: Mapping[str, Array], order: NDArray[np.int64], numbers: Numbers
+    ) -> tuple[dict[str, Array], Block]:
+        """What the engine runs these steps on; the block has copies of whatever they change."""
+        block = Block(self._layout, values, self._last)
+        arrays = {_all(n): np.ascontiguousarray(x) for n, x in self.data.items()}
+        if self.batch < self._count:
+            arrays[ROWS] = np.ascontiguousarray(order, np.int64)
+        arrays |= self._of_steps(numbers)
+        for name in self._varies:
+            shape = self.plan.buffers[name].shape
+            arrays[name] = np.empty((len(numbers), *shape), self.dtype)
+        return arrays, block
 
     def _of_steps(self, numbers: Numbers) -> dict[str, Array]:
         """What depends on the step alone, in double precision until it is stored."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import chainrule
-from chainrule.cli import bench as bench_module
+from chainrule.bench import session
 from chainrule.cli import main
 from chainrule.cli.app import COMMANDS
 from chainrule.cli.output import as_options, safe, table, width
@@ -69,7 +69,13 @@ def test_version(cr):
         (["train", "digits", "--leave-out", "x"], "--leave-out is for tables"),
         (["train", "digits", "--task", "regression"], "digits holds classes"),
         (["train"], "DATA"),
-        (["bench", "--epochs", "0"], "--epochs must be"),
+        (["bench", "--rounds", "0"], "--rounds must be a whole number ≥ 1, got 0"),
+        (["bench", "--threads", "1,x"], "--threads takes numbers ≥ 1 such as 1,2, got '1,x'"),
+        (["bench", "nielsen_b1"], "Did you mean 'nielsen_b10'?"),
+        (["bench", "--engines", "numpi"], "Did you mean 'numpy'?"),
+        (["bench", "sgd_b1", "--scaling"], "--scaling times chainrule alone"),
+        (["bench", "--where", "sgd_b1", "--scaling"], "--where times chainrule alone"),
+        (["bench", "--where", "sgd_b2"], "Did you mean 'sgd_b1'?"),
     ],
 )
 def test_usage_errors_end_with_2_and_say_what_was_meant(cr, arguments, says):
@@ -97,7 +103,7 @@ def test_debug_adds_the_traceback_and_keeps_the_exit_code(capsys):
 
 
 def test_a_defect_is_one_line_that_says_so(cr, monkeypatch):
-    monkeypatch.setattr(bench_module, "measure", lambda *_: 1 / 0)
+    monkeypatch.setattr(session, "contest_lines", lambda *_: 1 / 0)
     done = cr("bench")
     assert done.code == 1
     assert "ZeroDivisionError: division by zero. This is a defect in chainrule" in done.err
@@ -108,7 +114,7 @@ def test_errors_of_the_machine_have_their_exit_codes(cr, monkeypatch, error, cod
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(bench_module, "measure", fail)
+    monkeypatch.setattr(session, "contest_lines", fail)
     assert cr("bench").code == code
 
 
@@ -116,7 +122,7 @@ def test_ctrl_c_ends_with_130(cr, monkeypatch):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bench_module, "measure", interrupt)
+    monkeypatch.setattr(session, "contest_lines", interrupt)
     done = cr("bench")
     assert (done.code, done.err) == (130, "chainrule: interrupted\n")
 
@@ -157,18 +163,6 @@ def test_a_stream_without_unicode_gets_escapes(encoding):
 def test_the_module_runs_like_the_command():
     assert process("--version").stdout.decode() == f"{chainrule.__version__}\n"
     assert process("nonsense").returncode == 2
-
-
-def test_bench_compares_with_numpy_by_hand_and_voids_what_does_not_agree(cr, monkeypatch):
-    monkeypatch.setattr(bench_module, "ROWS", 200)
-    found = cr("bench", "--epochs", 2, "--json")
-    assert found.code == 0
-    assert [line["agrees"] for line in found.json] == [True] * len(bench_module.WORKLOADS)
-    assert all(line["ratio"] > 0 for line in found.json)
-    monkeypatch.setattr(bench_module, "AGREE", 0.0)
-    void = cr("bench", "--epochs", 1)
-    assert void.code == 1
-    assert "VOID" in void.out
 
 
 def test_doctor_finds_this_installation_sound(cr):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from chainrule.emit.llvm.barrier import DONE, HALT, STOP, barrier
 from chainrule.emit.llvm.builder import Builder
+from chainrule.emit.llvm.clock import Clock
 from chainrule.emit.llvm.loops import PANEL, write_kernel
 from chainrule.emit.llvm.places import Place
 from chainrule.expr import Expr
@@ -41,7 +42,9 @@ def write_module(plan: StepPlan, per_step: Sequence[str], loss: str) -> str:
     moving = [(slots[name], plan.buffers[name].bytes) for name in per_step]
     if plan.threads > 1:
         parts.append(barrier(plan.threads))
-    parts.append(_steps(plan, calls, moving, slots[loss]))
+    clock = Clock(plan)
+    declares |= clock.declares
+    parts.append(_steps(plan, calls, moving, slots[loss], clock))
     return "\n".join([*sorted(declares), *parts])
 
 
@@ -85,19 +88,22 @@ def _steps(
     calls: Sequence[tuple[str, Sequence[int]]],
     moving: Sequence[tuple[int, int]],
     loss: int,
+    clock: Clock,
 ) -> str:
     shared = plan.threads > 1
-    work = []
+    work = clock.begin()
     for number, (wait, (name, slots)) in enumerate(zip(plan.wait, calls, strict=True)):
         if wait and shared:
-            work.append("  call void @wait(ptr %shared)")
+            work += ["  call void @wait(ptr %shared)", *clock.lap(2 * number)]
         given = []
         for slot in slots:
             at, pointer = f"%a{number}.{slot}", f"%b{number}.{slot}"
             work.append(f"  {at} = getelementptr ptr, ptr %table, i64 {slot}")
             work.append(f"  {pointer} = load ptr, ptr {at}, align 8")
             given.append(f"ptr {pointer}")
-        work.append(f"  call void @{name}({', '.join(given)}, i64 %part)")
+        work += [f"  call void @{name}({', '.join(given)}, i64 %part)", *clock.lap(2 * number + 1)]
+    together = ["  call void @wait(ptr %shared)"] if shared else []
+    together += clock.lap(2 * len(calls))
     advance = []
     for i, (slot, step) in enumerate(moving):
         advance += [
@@ -113,7 +119,7 @@ def _steps(
         loss=loss,
         real="float" if plan.itemsize == 4 else "double",
         work="\n".join(work),
-        together="  call void @wait(ptr %shared)" if shared else "",
+        together="\n".join(together),
         advance="\n".join(advance),
     )
 

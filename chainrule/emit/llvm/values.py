@@ -143,7 +143,9 @@ class Values:
 
     def ask_for(self, node: Expr, env: Env) -> None:
         """Have the cache fetch an entry that will be overwritten soon."""
-        self.b.declares.add("declare void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)")
+        self.b.declares.add(
+            "declare void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)"
+        )
         write, keep, data = 1, 3, 1  # to be written; as near as can be; not code
         at = f"ptr {self.pointer(node, env)}, i32 {write}, i32 {keep}, i32 {data}"
         self.b.do(f"call void @llvm.prefetch.p0({at})")

@@ -24,8 +24,8 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchmarks.engines import NotExpressible, Run
-from benchmarks.workloads import Problem, Workload, load
+from chainrule.bench.engines import NotExpressible, Run
+from chainrule.bench.workloads import Problem, Workload, load
 
 Message = dict[str, Any]
 

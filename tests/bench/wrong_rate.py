@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from benchmarks.engines import Run, by_hand
-from benchmarks.workloads import Problem
+from chainrule.bench.engines import Run, by_hand
+from chainrule.bench.workloads import Problem
 
 
 def prepare(problem: Problem, threads: int) -> Run:

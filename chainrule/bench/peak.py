@@ -62,8 +62,12 @@ done:
 """
 
 
-def _compiled(text: str) -> tuple[Any, Any]:
-    """The function, and what keeps its code alive."""
+def compiled(text: str, name: str, *signature: Any) -> tuple[Any, Any]:
+    """A function of a module in LLVM IR, and what keeps its code alive.
+
+    Args:
+        signature: its types in ctypes, that of the result first.
+    """
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -73,8 +77,8 @@ def _compiled(text: str) -> tuple[Any, Any]:
     )
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)
     engine.finalize_object()
-    kind = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_int64, ctypes.c_float)  # frees the GIL
-    return kind(engine.get_function_address("peak")), engine
+    kind = ctypes.CFUNCTYPE(*signature)  # frees the GIL
+    return kind(engine.get_function_address(name)), engine
 
 
 def peak_gflops(threads: int) -> float:
@@ -84,7 +88,8 @@ def peak_gflops(threads: int) -> float:
     True
     """
     lanes, chains = _shape()
-    function, _alive = _compiled(loop_text(lanes, chains))
+    text = loop_text(lanes, chains)
+    function, _alive = compiled(text, "peak", ctypes.c_float, ctypes.c_int64, ctypes.c_float)
     best = min(_seconds(function, threads) for _ in range(REPEATS))
     return threads * TURNS * chains * lanes * FLOP_PER_LANE / best / 1e9
 

@@ -16,6 +16,7 @@ environment has been told `threads`.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -28,6 +29,9 @@ class NotExpressible(Exception):
 
 
 OURS = "chainrule"
+THREADS = "CHAINRULE_BENCH_THREADS"  # for engines that must know before they import their package
+THREAD_COUNTS = (THREADS, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+BLAS_CHOICES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Engine:
         needs: what must be importable, "" for nothing more.
         package: its name for pip.
         peer: whether it counts among those that chainrule is compared with.
+        usual: whether it is measured unless others are named.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Engine:
     needs: str = ""
     package: str = ""
     peer: bool = True
+    usual: bool = True
 
     @property
     def installed(self) -> bool:
@@ -58,21 +64,32 @@ class Engine:
         return f"pip install {self.package}"
 
     def environment(self, threads: int) -> dict[str, str]:
-        """The environment of its process."""
-        count = str(threads)
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-        return {**os.environ, **dict.fromkeys(names, count), "BENCHMARK_THREADS": count}
+        """The environment of its process: this one with `threads` threads.
+
+        It imports what this process would import. OpenBLAS chooses its kernels itself: variables
+        that force a choice may have been set for another reason than speed, and where the kernels
+        of its choice are wrong, the losses say so.
+        """
+        kept = {name: value for name, value in os.environ.items() if name not in BLAS_CHOICES}
+        path = os.pathsep.join(folder for folder in sys.path if folder)
+        return {**kept, **dict.fromkeys(THREAD_COUNTS, str(threads)), "PYTHONPATH": path}
 
 
 ENGINES = {
     engine.name: engine
     for engine in (
-        Engine(OURS, "benchmarks.engines.ours", peer=False),
-        Engine("reference", "benchmarks.engines.reference", peer=False),
-        Engine("numpy", "benchmarks.engines.by_hand"),
-        Engine("sklearn", "benchmarks.engines.scikit", "sklearn", "scikit-learn"),
-        Engine("torch", "benchmarks.engines.pytorch", "torch", "torch"),
-        Engine("torch.compile", "benchmarks.engines.pytorch_compiled", "torch", "torch"),
-        Engine("jax", "benchmarks.engines.jax_scan", "jax", "jax"),
+        Engine(OURS, "chainrule.bench.engines.ours", peer=False),
+        Engine("reference", "chainrule.bench.engines.reference", peer=False, usual=False),
+        Engine("numpy", "chainrule.bench.engines.by_hand"),
+        Engine("sklearn", "chainrule.bench.engines.scikit", "sklearn", "scikit-learn"),
+        Engine("torch", "chainrule.bench.engines.pytorch", "torch", "torch"),
+        # compiles for 20 s or more before its first step
+        Engine(
+            "torch.compile",
+            "chainrule.bench.engines.pytorch_compiled",
+            *("torch", "torch"),
+            usual=False,
+        ),
+        Engine("jax", "chainrule.bench.engines.jax_scan", "jax", "jax"),
     )
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmarks.engines import Run
-from benchmarks.engines.pytorch import batches, loss_function, parameters
-from benchmarks.workloads import Problem
+from chainrule.bench.engines import Run
+from chainrule.bench.engines.pytorch import batches, loss_function, parameters
+from chainrule.bench.workloads import Problem
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 

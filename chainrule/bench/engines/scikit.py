@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from benchmarks.engines import NotExpressible, Run
-from benchmarks.workloads import Problem
+from chainrule.bench.engines import NotExpressible, Run
+from chainrule.bench.workloads import Problem
 
 
 def prepare(problem: Problem, threads: int) -> Run:

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engines import ENGINES, Engine
-from benchmarks.workloads import Workload, problem_of
+from chainrule.bench.engines import ENGINES, Engine
+from chainrule.bench.machine import cores
+from chainrule.bench.workloads import Workload, problem_of
 
-ROOT = Path(__file__).parents[1]
 CHECKED_CALLS = 3
 # Relative, on the mean loss of each checked call: float32 against float64. See `verdict`.
 TOLERANCE = 3e-3
@@ -45,17 +45,17 @@ class Contestant:
 
 
 class Worker:
-    """A process of `benchmarks.worker`."""
+    """A process of `chainrule.bench.worker`."""
 
     def __init__(self, contestant: Contestant, errors: Path) -> None:
         self.contestant, self.errors = contestant, errors
         with errors.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.worker"],
+                # -P: a file of the user's that is called torch.py is not PyTorch
+                [sys.executable, "-P", "-m", "chainrule.bench.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                cwd=ROOT,
                 env=contestant.engine.environment(contestant.threads),
                 text=True,
                 encoding="utf-8",
@@ -104,7 +104,8 @@ class Runner:
 
 def expected(workload: Workload, data: Path, folder: Path) -> list[float]:
     """Mean losses of the first calls by NumPy in float64: what everybody is compared with."""
-    with _started(Contestant(ENGINES["numpy"], 2), workload, data, folder, True) as worker:
+    by_hand = Contestant(ENGINES["numpy"], cores())
+    with _started(by_hand, workload, data, folder, True) as worker:
         losses: list[float] = worker.ask({"check": CHECKED_CALLS})["losses"]
     return losses
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from benchmarks.contest import Contestant, Line, Say, contest
-from benchmarks.engines import ENGINES, OURS
-from benchmarks.workloads import WORKLOADS, Workload
+from chainrule.bench.contest import Contestant, Line, Say, contest
+from chainrule.bench.engines import ENGINES, OURS
+from chainrule.bench.workloads import WORKLOADS, Workload
 
 WIDE = "wide_b256"
 WIDTH, BATCH = 1024, 256

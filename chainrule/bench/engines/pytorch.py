@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.engines import Run
-from benchmarks.workloads import Problem, Workload
+from chainrule.bench.engines import Run
+from chainrule.bench.workloads import Problem, Workload
 
 torch.set_num_interop_threads(1)
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}

@@ -6,14 +6,17 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmarks.engines import OURS
-from benchmarks.workloads import Workload
+from chainrule.bench.engines import OURS
+from chainrule.bench.workloads import REACH_GFLOPS, Workload
 
 Line = dict[str, Any]
 
 
 def workload_line(workload: Workload, peak_gflops: float) -> Line:
-    """What a workload is, and how long its products take at the peak of all threads."""
+    """What a workload is, how long its products take at the peak of all threads, and the goal.
+
+    The goal was set for a machine of another peak: `reach_here_us` is as far from this one's.
+    """
     return {
         "kind": "workload",
         "workload": workload.name,
@@ -21,6 +24,7 @@ def workload_line(workload: Workload, peak_gflops: float) -> Line:
         "flop": workload.flop,
         "at_peak_us": workload.flop / peak_gflops / 1e3,
         "reach_us": workload.reach_us,
+        "reach_here_us": workload.reach_us * REACH_GFLOPS / peak_gflops,
     }
 
 
@@ -81,6 +85,18 @@ def summary(lines: Iterable[Line]) -> Line:
         mean = math.exp(math.fsum(math.log(ratio) for ratio in ratios.values()) / len(ratios))
         mean = round(mean, 6)
     return {"kind": "summary", "advantages": ratios, "geometric_mean": mean}
+
+
+def peaks(lines: Iterable[Line]) -> dict[str, float]:
+    """GFLOP/s by number of threads: the most that any of the runs in `lines` measured.
+
+    On a machine that others use as well, a peak can be measured too low, never too high.
+    """
+    found: dict[str, float] = {}
+    for line in lines:
+        for count, value in line.get("peak_gflops", {}).items():
+            found[count] = max(value, found.get(count, 0.0))
+    return found
 
 
 def number(value: float) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.engines import Run
-from benchmarks.engines.ours import prepared
-from benchmarks.workloads import Problem
+from chainrule.bench.engines import Run
+from chainrule.bench.engines.ours import prepared
+from chainrule.bench.workloads import Problem
 
 
 def prepare(problem: Problem, threads: int) -> Run:

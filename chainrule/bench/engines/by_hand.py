@@ -1,12 +1,15 @@
-"""Multilayer perceptrons as one would write them in NumPy: what `bench` compares with."""
+"""NumPy as one writes it by hand: every derivative of a multilayer perceptron worked out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from chainrule.bench.engines import Run
+from chainrule.bench.workloads import Problem, Workload
 
 Array = NDArray[Any]
 Params = dict[str, Array]
@@ -25,11 +28,11 @@ ACTIVATIONS: dict[str, Pair] = {
 }
 
 
-def half_mse(z: Array, y: Array) -> tuple[float, Array]:
-    """1/(2m) ‖σ(z) − y‖² and its derivative by z."""
+def sigmoid_mse(z: Array, y: Array) -> tuple[float, Array]:
+    """1/m ‖σ(z) − y‖² and its derivative by z."""
     a = _sigmoid(z)
     error = a - y
-    return float((error * error).sum()) / (2 * len(z)), error * a * (1 - a) / len(z)
+    return float((error * error).sum()) / len(z), error * a * (1 - a) * (2 / len(z))
 
 
 def mse(z: Array, y: Array) -> tuple[float, Array]:
@@ -50,7 +53,12 @@ def cross_entropy(z: Array, y: Array) -> tuple[float, Array]:
     return loss, slope / len(z)
 
 
-LOSSES = {"half_mse": half_mse, "mse": mse, "cross_entropy": cross_entropy}
+# By the activation of the last layer and the loss.
+LOSSES = {
+    ("sigmoid", "mse"): sigmoid_mse,
+    ("", "mse"): mse,
+    ("", "cross_entropy"): cross_entropy,
+}
 
 
 class Sgd:
@@ -90,14 +98,14 @@ RULES: dict[str, Callable[[Params, float], Sgd | Adam]] = {"sgd": Sgd, "adam": A
 
 
 class Perceptron:
-    """The same network, loss and rule as chainrule's, with every derivative written by hand."""
+    """The network, loss and rule of a workload, trained from copies of `start`."""
 
-    def __init__(self, start: Params, activation: str, loss: str, rule: str, lr: float) -> None:
+    def __init__(self, workload: Workload, start: Params) -> None:
         self.params = {name: value.copy() for name, value in start.items()}
         self.layers = len(start) // 2
-        self.function, self.slope = ACTIVATIONS[activation]
-        self.loss = LOSSES[loss]
-        self.rule = RULES[rule](self.params, lr)
+        self.function, self.slope = ACTIVATIONS[workload.activation]
+        self.loss = LOSSES[workload.output, workload.loss]
+        self.rule = RULES[workload.rule](self.params, workload.lr)
 
     def step(self, X: Array, y: Array) -> float:
         """One update on these rows; returns their loss before it."""
@@ -115,9 +123,16 @@ class Perceptron:
         self.rule.step(grads)
         return loss
 
-    def epoch(self, X: Array, y: Array, order: Sequence[Array]) -> float:
-        """All batches in order; returns the mean loss of the rows."""
-        total = 0.0
-        for rows in order:
-            total += self.step(X[rows], y[rows]) * len(rows)
-        return total / len(X)
+
+def prepare(problem: Problem, threads: int) -> Run:
+    """The network of `problem`; float64 if its arrays are."""
+    w, X, y = problem.workload, problem.X, problem.y_rows
+    network = Perceptron(w, problem.start)
+
+    def run(start: int, steps: int) -> list[float]:
+        if w.full:
+            return [network.step(X, y) for _ in range(steps)]
+        order = problem.order.rows(start, steps)
+        return [network.step(X[rows], y[rows]) for rows in order]
+
+    return run

@@ -6,16 +6,16 @@ import math
 import os
 from typing import Any
 
-THREADS = int(os.environ.get("BENCHMARK_THREADS", "1"))
-if THREADS == 1:
+from chainrule.bench.engines import THREADS, Run
+from chainrule.bench.workloads import Problem, Workload
+
+COUNT = int(os.environ.get(THREADS, "1"))
+if COUNT == 1:
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 
 import jax  # noqa: E402 — reads the flags above when it is imported
 import jax.numpy as jnp  # noqa: E402
 from jax import lax  # noqa: E402
-
-from benchmarks.engines import Run  # noqa: E402
-from benchmarks.workloads import Problem, Workload  # noqa: E402
 
 IN_BOUNDS = "promise_in_bounds"
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -29,7 +29,7 @@ def _make_client() -> None:
         jax.devices()
         return
     allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, set(sorted(allowed)[:THREADS]))
+    os.sched_setaffinity(0, set(sorted(allowed)[:COUNT]))
     jax.devices()
     os.sched_setaffinity(0, allowed)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import chainrule
-from benchmarks.peak import peak_gflops
+from chainrule.bench.peak import peak_gflops
 
-PACKAGES = ("numpy", "llvmlite", "scikit-learn", "torch", "jax")
-FEATURES = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
+PACKAGES = ("chainrule", "numpy", "llvmlite", "scikit-learn", "torch", "jax")
+FEATURES = (
+    *("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_bf16", "amx_tile"),
+    *("neon", "asimd", "sve"),
+)
 
 
 def cores() -> int:
@@ -21,13 +24,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def machine(threads: list[int], rounds: int) -> dict[str, Any]:
+def machine(threads: Sequence[int], rounds: int) -> dict[str, Any]:
     """The line that says where the others come from.
 
     peak_gflops is measured here and now, for each number of threads; load is the mean number of
     processes that wanted to run in the last minute.
     """
-    processor, features = _processor()
+    processor, features = processor_and_features()
     return {
         "kind": "machine",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
@@ -43,7 +46,7 @@ def machine(threads: list[int], rounds: int) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    found = {"chainrule": chainrule.__version__, "python": platform.python_version()}
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
@@ -52,7 +55,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _processor() -> tuple[str, list[str]]:
+def processor_and_features() -> tuple[str, list[str]]:
     """Name and vector extensions, as far as the system tells."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
@@ -61,4 +64,6 @@ def _processor() -> tuple[str, list[str]]:
     fields = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
     lines = {key.strip(): value.strip() for key, _, value in fields}
     has = set((lines.get("flags") or lines.get("Features") or "").split())
-    return lines.get("model name") or "not known", [name for name in FEATURES if name in has]
+    return lines.get("model name") or platform.processor() or "not known", [
+        name for name in FEATURES if name in has
+    ]

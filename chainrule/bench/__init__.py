@@ -1,0 +1,1 @@
+"""What a training step costs here, and what it costs elsewhere, measured side by side."""
