@@ -10,6 +10,8 @@ from chainrule.plan.kernels import Kernel, base, inside, leaves
 from chainrule.plan.lower import POLYNOMIALS
 
 TURNED_ROWS = 16  # rows of a tile that is transposed: entries of one cache line in float32
+GATHERED_ROWS = 4  # rows that are fetched at the same time from wherever they lie
+SUMS = 8  # independent sums that keep the arithmetic busy: 4 cycles for each term, two at a time
 MOST_ROWS = 14  # rows of a tile: with 2 vectors each, 28 of 32 registers hold sums
 SPARE_REGISTERS = 4  # for the right operand, one broadcast number and what the compiler needs
 PANEL_TILES = 4  # tiles that must share a copied panel: fewer do not repay the copying
@@ -81,12 +83,15 @@ def shape_of(
     `TURNED_ROWS` uses every cache line that it touches.
     """
     columns = -(-sizes[k.axes[-1]] // lanes) if k.axes else 1
-    vectors = min(columns, 2)
-    rows = 1
+    most = sizes[k.axes[-2]] if len(k.axes) > 1 else 1
+    rows, vectors = 1, min(columns, 2)
     if k.root is not None:
+        vectors = min(columns, max(2, SUMS // most))
         rows = min((cpu.registers - SPARE_REGISTERS) // vectors, MOST_ROWS)
     elif any(_turned(x, k.axes) for n in k.values for x in leaves(n, keep)):
         rows, vectors = TURNED_ROWS, 1
+    elif any(x.op == "gather" for n in k.values for x in (n, *inside(n, keep))):
+        rows = GATHERED_ROWS
     terms = _count(k.root["over"], sizes) if k.root is not None and k.root.op == "contract" else 0
     shape = Shape(rows, vectors, threads, examples, lanes, ahead=far and terms >= LONG)
     right = right_side(k, keep)

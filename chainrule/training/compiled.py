@@ -70,7 +70,8 @@ class Compiled:
         )
         self._varies = [LOSS, *self.extra]
         held = [self.plan.buffers[name] for name in kept if name != KEY]
-        self._layout, self._last = Layout(held, dtype), None
+        self._layout = Layout(held, dtype)
+        self._last: Block | None = None
         self._keyed = KEY in kept
         steps = [*[ROWS] * (not whole), *[KEY] * self._keyed]
         self.per_step = [*self._scalars, *self._varies, *steps]
