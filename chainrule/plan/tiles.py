@@ -16,6 +16,7 @@ MOST_ROWS = 14  # rows of a tile: with 2 vectors each, 28 of 32 registers hold s
 SPARE_REGISTERS = 4  # for the right operand, one broadcast number and what the compiler needs
 PANEL_TILES = 4  # tiles that must share a copied panel: fewer do not repay the copying
 PANEL_BYTES = 16_384  # half a first-level cache: what is smaller stays there without being copied
+PANELS_BYTES = 131_072  # a quarter of a second-level cache: copies that all rows take columns from
 POLYNOMIAL_WORK = 12  # arithmetic of one of our functions, for one entry
 NEAR_BYTES = 131_072  # a kernel that overwrites more in all does not find it in its caches
 LONG = 16  # terms of a sum that take as long as a cache line that comes from far away
@@ -43,7 +44,8 @@ class Shape:
         lanes: entries in one vector register.
         panel: the right side of a product, if its columns that a tile needs are first copied to
             lie next to each other: then all rows take them from there before the next columns.
-        panel_entries: room for such a copy.
+        panels: how many tiles side by side take their columns from copies at the same time.
+        panel_entries: room for these copies.
         ahead: whether what a tile overwrites is fetched into the cache while it is computed.
     """
 
@@ -53,6 +55,7 @@ class Shape:
     examples: str
     lanes: int
     panel: Expr | None = None
+    panels: int = 0
     panel_entries: int = 0
     ahead: bool = False
 
@@ -97,10 +100,12 @@ def shape_of(
     right = right_side(k, keep)
     if right is None or shape.chunk(sizes[k.axes[0]]) < PANEL_TILES * rows:
         return shape
-    large = _count(right.axes, sizes) * cpu.register_bytes // lanes > PANEL_BYTES
-    assert k.root is not None
-    room = terms * vectors * lanes
-    return replace(shape, panel=right, panel_entries=room) if large else shape
+    if _count(right.axes, sizes) * cpu.register_bytes // lanes <= PANEL_BYTES:
+        return shape
+    one = terms * vectors * lanes
+    room = PANELS_BYTES // (one * cpu.register_bytes // lanes)
+    panels = max(1, min(-(-columns // vectors), room))
+    return replace(shape, panel=right, panels=panels, panel_entries=panels * one)
 
 
 def right_side(k: Kernel, keep: Set[Expr]) -> Expr | None:

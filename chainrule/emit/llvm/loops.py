@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chainrule.emit.llvm.builder import FLOAT, INT, Builder, Val
@@ -131,11 +131,51 @@ class _Tiles:
             self._rows(start, count, across)
             return
 
-        def down(columns: Columns) -> None:
-            operands = self._with_panel(columns)
-            self._rows(start, count, lambda rows: self._tile(env, rows, columns, operands))
+        for run in self._runs(zero, width):
+            self._panels(env, (start, count), *run)
 
-        self._columns(zero, width, down)
+    def _panels(
+        self, env: Env, rows: tuple[Val, int], low: Val, high: Val, width: int, tail: int
+    ) -> None:
+        """Tiles of one width: as many of them side by side as panels have room for, then the next.
+
+        All rows take their columns from the copies, so what a tile reads from the left side stays
+        near for all tiles of a row (Goto & van de Geijn 2008, Anatomy of High-Performance Matrix
+        Multiplication).
+        """
+        b, right, root = self.b, self.shape.panel, self.k.root
+        assert right is not None
+        assert root is not None
+        (over,) = root["over"]
+        step = width * b.lanes
+
+        def copied(panel: str, first: Val, j: Val) -> Values:
+            """Values that take the right side from the copy of the columns from `j` on."""
+            entries = b.binary("mul", b.binary("sub", j, first), b.whole(self.sizes[over]))
+            byte = b.binary("mul", entries, b.whole(b.bytes))
+            base = b.op(f"getelementptr i8, ptr {panel}, i64 {byte.ssa}", b.depth)
+            place = Place(base, (over, PANEL_AXIS), (step, 1), FLOAT, padded=True, depth=b.depth)
+            return Values(b, {**self.values.places, right: place}, self.sizes)
+
+        def group(first: Val, _: list[str]) -> None:
+            beyond = b.binary("add", first, b.whole(self.shape.panels * step))
+            stop = b.select(b.compare("slt", beyond, high), beyond, high).ssa
+
+            def copy(j: Val, _: list[str]) -> None:
+                self._copy(Columns(j, width, tail), copied(PANEL, first, j))
+
+            b.loop(first.ssa, stop, step, copy)
+            panel = b.alias(PANEL)  # a name that is known only now: nothing is read before
+
+            def across(rows: Rows) -> None:
+                def tile(j: Val, _: list[str]) -> None:
+                    self._tile(env, rows, Columns(j, width, tail), copied(panel, first, j))
+
+                b.loop(first.ssa, stop, step, tile)
+
+            self._rows(*rows, across)
+
+        b.loop(low.ssa, high.ssa, self.shape.panels * step, group)
 
     def _rows(self, start: Val, count: int, body: Callable[[Rows], None]) -> None:
         """Tiles of nearly equal height."""
@@ -156,46 +196,50 @@ class _Tiles:
         if not self.lane_axis:
             body(Columns(None, 1, 0))
             return
+        for low, high, width, tail in self._runs(start, size):
+            if tail:
+                body(Columns(low, width, tail))
+                continue
+
+            def tile(j: Val, _: list[str], width: int = width) -> None:
+                body(Columns(j, width, 0))
+
+            b.loop(low.ssa, high.ssa, width * lanes, tile)
+
+    def _runs(self, start: Val, size: int) -> Iterator[tuple[Val, Val, int, int]]:
+        """(first, end, width, tail): tiles of the same width, the last one alone if it has a tail.
+
+        Widths are nearly equal.
+        """
+        b, lanes = self.b, self.b.lanes
         whole, tail = divmod(size, lanes)
         done = 0
         for width, tiles in even(whole + bool(tail), self.shape.vectors):
-            ends_here = done + width * tiles == whole + bool(tail)
-            plain = tiles - 1 if tail and ends_here else tiles
+            last = done + width * tiles == whole + bool(tail)
+            plain = tiles - 1 if tail and last else tiles
             low = b.binary("add", start, b.whole(done * lanes))
             high = b.binary("add", start, b.whole((done + width * plain) * lanes))
             if plain:
-
-                def tile(j: Val, _: list[str], width: int = width) -> None:
-                    body(Columns(j, width, 0))
-
-                b.loop(low.ssa, high.ssa, width * lanes, tile)
+                yield low, high, width, 0
             if plain < tiles:
-                body(Columns(high, width, tail))
+                yield high, b.binary("add", high, b.whole(width * lanes)), width, tail
             done += width * tiles
 
-    def _with_panel(self, columns: Columns) -> Values:
-        """The values as products take them: these columns of the right side copied one by one.
-
-        Columns that do not exist are 0. The copy has an address of its own in this scope, so that
-        nothing is read from it before.
-        """
+    def _copy(self, columns: Columns, copied: Values) -> None:
+        """Copy columns of the right side; those that do not exist are 0."""
         b, right, root = self.b, self.shape.panel, self.k.root
         assert right is not None
         assert root is not None
         (over,) = root["over"]
-        axes, strides = (over, PANEL_AXIS), (self.shape.vectors * b.lanes, 1)
-        copy = Place(b.alias(PANEL), axes, strides, FLOAT, padded=True, depth=b.depth)
-        operands = Values(b, {**self.values.places, right: copy}, self.sizes)
 
         def row(p: Val, _: list[str]) -> None:
             for v in range(columns.width):
                 here, there = columns.at(v, b.lanes), _in_panel(v, b.lanes)
                 mask = b.first_lanes(columns.tail) if columns.partly(v) else None
                 x = self.values.load(right, {over: Index(p), self.lane_axis: here}, mask)
-                operands.store(right, {over: Index(p), PANEL_AXIS: there}, x, None)
+                copied.store(right, {over: Index(p), PANEL_AXIS: there}, x, None)
 
         b.loop("0", str(self.sizes[over]), 1, row)
-        return operands
 
     def _tile(self, env: Env, rows: Rows, columns: Columns, operands: Values | None = None) -> None:
         """All cells of one tile; a reduction takes its values from `operands`."""
