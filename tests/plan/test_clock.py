@@ -21,18 +21,24 @@ WORKLOAD = scaled_down(WORKLOADS["deep_b64"])
 @pytest.fixture(params=[1, 2])
 def timed(request, monkeypatch):
     """A network, run as it is and with a clock: runner, arrays of both, seconds with the clock."""
+
+    def run(engine, given):
+        arrays, block = given
+        engine.run(arrays, WORKLOAD.steps, block=block)
+        return {**arrays, **block.arrays}
+
     monkeypatch.setattr(ours, "cores", lambda: 99)  # or one thread would pay more than two
     problem = problem_of(WORKLOAD)
     runner, values = runner_of(problem, request.param, "compiled")
     stretch = stretch_of(problem, 0, WORKLOAD.steps)
     plain, arrays = runner.arrays(values, *stretch), runner.arrays(values, *stretch)
     assert runner.plan.threads == request.param
-    runner.engine.run(plain, WORKLOAD.steps)
+    plain = run(runner.engine, plain)
     plan = clocked(runner.plan, COUNTER)
-    arrays[TICKS] = np.zeros(plan.buffers[TICKS].room, np.int64)
+    arrays[0][TICKS] = np.zeros(plan.buffers[TICKS].room, np.int64)
     engine = Engine(plan, runner.per_step, LOSS)
     began = time.perf_counter()
-    engine.run(arrays, WORKLOAD.steps)
+    arrays = run(engine, arrays)
     return runner, plain, arrays, time.perf_counter() - began
 
 
