@@ -275,6 +275,36 @@ def gelu(b: Block, x: Value) -> Value:
     return b.select(x < 0.0, -0.0, x) - missing  # -0 - 0 is -0: the sign of a result that vanishes
 
 
+BOUND_ULP = 2.0
+
+
+class Worst(NamedTuple):
+    """The largest errors of a function, in ULP of the correctly rounded result.
+
+    Attributes:
+        float32: on all 2^32 inputs, with four digits.
+        at: the input at which it occurs.
+        float64: a bound that no input of the tests exceeds.
+    """
+
+    float32: float
+    at: str
+    float64: float
+
+
+# Found and kept by tests/emit/test_functions.py.
+WORST = {
+    "exp": Worst(0.9876, "0x1.da3336p+5", 1.1),
+    "log": Worst(0.8564, "0x1.6a0980p+0", 1.1),
+    "log1p": Worst(1.4015, "0x1.b36c0ep-2", 1.5),
+    "expm1": Worst(1.3967, "0x1.0fb726p+4", 1.5),
+    "tanh": Worst(1.2907, "0x1.416ad4p-1", 1.5),
+    "sigmoid": Worst(1.4376, "-0x1.b999b8p+1", 1.5),
+    "softplus": Worst(1.5972, "-0x1.788ab2p-1", 1.6),
+    "erf": Worst(1.0162, "-0x1.f93c9ap-1", 1.5),
+    "gelu": Worst(1.4028, "-0x1.6f2e76p+0", 1.5),
+}
+
 FUNCTIONS: dict[str, Description] = {
     "exp": exp,
     "log": log,
