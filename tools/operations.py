@@ -15,6 +15,17 @@ GROUPS = {
 }
 
 
+_CANCELLATION = (
+    "",
+    "## Where digits cancel",
+    "",
+    "Rules that use the value again take from a number one that agrees with it in the leading",
+    "digits. The relative error has no bound there: it is 1 where the difference rounds to 0. The",
+    "absolute error has one. For float32 it is, in ε · max(1, |x|) with ε = 2⁻²³ and g = 1:",
+    "",
+    "| operation | what cancels | value | derivative |",
+    "|---|---|---|---|",
+)
 _MACHINE_CODE = (
     "",
     "## Errors of the functions in machine code",
@@ -57,7 +68,13 @@ def page() -> str:
     for row in found:
         for edge in row.op.edges:
             lines.append(f"| `{row.op.name}` | {edge.x:g} | {edge.value:.6g} | {edge.slope:.6g} |")
-    lines += [*_MACHINE_CODE]
+    lines += _CANCELLATION
+    lines += [
+        f"| `{row.op.name}` | {c.where} | {c.value or '–'} | {c.slope or '–'} |"
+        for row in found
+        if (c := row.op.cancels)
+    ]
+    lines += _MACHINE_CODE
     for name, worst in WORST.items():
         lines.append(
             f"| `{name}` | {worst.float32:.4f} | {float.fromhex(worst.at):.9g} | {worst.float64} |"
