@@ -60,6 +60,7 @@ def described(name: str) -> dict[str, Any]:
         "no_gradient": op.no_gradient,
         "options": {key: None if value is ... else value for key, value in op.attrs.items()},
         "edges": [{"x": e.x, "value": e.value, "slope": e.slope} for e in op.edges],
+        "cancels": str(op.cancels or ""),
         "source": op.source,
     }
 
@@ -103,6 +104,8 @@ def _page(op: dict[str, Any]) -> str:
         facts.append((f"option {key}", "must be given" if value is None else f"default {value}"))
     for edge in op["edges"]:
         facts.append((f"at x = {edge['x']:g}", f"y = {edge['value']:g}, slope {edge['slope']:g}"))
+    if op["cancels"]:
+        facts.append(("float32", f"{op['cancels']} (ε = 2⁻²³)"))
     facts.append(("source", op["source"]))
     left = max(len(name) for name, _ in facts)
     lines = [f"{op['name']}: {op['summary']}", ""]

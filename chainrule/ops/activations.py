@@ -28,6 +28,7 @@ from chainrule.ops.arithmetic import (
 from chainrule.ops.record import (
     UNARY,
     UNARY_MISTAKES,
+    Cancellation,
     Edge,
     Layout,
     Mistake,
@@ -56,6 +57,7 @@ sigmoid = unary(
     vjp=lambda g, y, x: (g * y * (1 - y),),
     tex=r"\sigma{0:call}",
     edges=(Edge(0, 0.5, 0.25), Edge(INF, 1, 0), Edge(-INF, 0, 0)),
+    cancels=Cancellation("1 − y where y is near 1", slope=0.3),
     source="CS230 section 2: σ′ = σ ⊙ (1 − σ)",
 )
 relu = unary(
@@ -135,6 +137,7 @@ gelu = unary(
     vjp=_gelu_vjp,
     tex=r"\operatorname{{gelu}}{0:call}",
     edges=(Edge(0, 0, 0.5), Edge(40, 40, 1), Edge(-40, 0, 0)),
+    cancels=Cancellation("1 + erf(x/√2) where x < 0", value=1.0, slope=1.2),
     source="Hendrycks & Gimpel 2016",
 )
 
@@ -156,6 +159,7 @@ gelu_tanh = unary(
     vjp=_gelu_tanh_vjp,
     tex=r"\operatorname{{gelu}}_{{\tanh}}{0:call}",
     edges=(Edge(0, 0, 0.5), Edge(40, 40, 1), Edge(-40, 0, 0)),
+    cancels=Cancellation("1 + tanh where x < 0, and 1 − tanh² on both sides", value=1.0, slope=1.2),
     source="Hendrycks & Gimpel 2016",
 )
 
@@ -172,6 +176,7 @@ silu = unary(
     vjp=_silu_vjp,
     tex=r"\operatorname{{silu}}{0:call}",
     edges=(Edge(0, 0, 0.5), Edge(60, 60, 1)),
+    cancels=Cancellation("1 − σ(x) where x > 0, which is then multiplied by x", slope=0.7),
     source="Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017",
 )
 softplus = unary(

@@ -15,6 +15,7 @@ from chainrule.ops.record import (
     SUM,
     UNARY,
     UNARY_MISTAKES,
+    Cancellation,
     Cotangents,
     Edge,
     Layout,
@@ -179,6 +180,7 @@ tanh = unary(
     vjp=lambda g, y, x: (g * (1 - square(y)),),
     tex=r"\tanh{0:call}",
     edges=(Edge(0, 0, 1), Edge(INF, 1, 0), Edge(-INF, -1, 0)),
+    cancels=Cancellation("1 − y² where y is near −1 or 1", slope=1.2),
     source=f"{DLMF}, 4.34.8, in terms of the value",
 )
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)  # DLMF 7.2.1

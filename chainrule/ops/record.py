@@ -46,6 +46,32 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Cancellation:
+    """Where a record takes away from a number one that agrees with it in the leading digits.
+
+    No bound of the relative error holds there: where the difference rounds to 0 it is 1. Bounds of
+    the absolute error do, in ε · max(1, |x|) for float32 machine code, ε = 2⁻²³; for float64, whose
+    ε is 2⁻⁵², they are of the same size.
+
+    Attributes:
+        where: which difference, and near what.
+        value: the largest error of the value, 0 where nothing cancels in it.
+        slope: the same of the derivative.
+    """
+
+    where: str
+    value: float = 0.0
+    slope: float = 0.0
+
+    def __str__(self) -> str:
+        bounds = (("value", self.value), ("derivative", self.slope))
+        said = [
+            f"error of the {what} up to {bound:g} ε·max(1, |x|)" for what, bound in bounds if bound
+        ]
+        return f"{self.where}: {', '.join(said)}"
+
+
+@dataclass(frozen=True)
 class Op:
     """One operation: equations, code, derivatives, checks and documentation read this record.
 
@@ -72,6 +98,7 @@ class Op:
         layouts: calls that checks make; mistakes: wrong calls and their messages.
         smooth: whether the derivative exists everywhere in the domain.
         no_gradient: why no gradient passes, for an operation through which none does.
+        cancels: where digits are lost, and how many.
     """
 
     name: str
@@ -96,6 +123,7 @@ class Op:
     edges: tuple[Edge, ...] = ()
     smooth: bool = True
     no_gradient: str = ""
+    cancels: Cancellation | None = None
 
     def __post_init__(self) -> None:
         missing = [

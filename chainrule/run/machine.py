@@ -16,14 +16,15 @@ from chainrule.run.bind import Array, bind, sizes_of
 from chainrule.run.demands import Demands, demands, refuse
 from chainrule.run.engine import Engine
 from chainrule.run.jit import host
+from chainrule.run.targets import TARGETS
 
 MOST_ENGINES = 16  # sizes for which code is kept; the one used longest ago goes first
 
 
 @functools.cache
-def processor() -> Processor:
-    """This processor, as far as plans must know it."""
-    here = host()
+def processor(kind: str | None = None) -> Processor:
+    """This processor, or one of the `TARGETS`, as far as plans must know it."""
+    here = TARGETS[kind].host if kind else host()
     return Processor(here.register_bytes, here.registers, os.cpu_count() or 1)
 
 
@@ -74,11 +75,11 @@ class Machine:
         itemsize = floats[0].itemsize if floats else 8
         return self._engine(tuple(sorted(sizes.items())), itemsize)
 
-    def plan(self, sizes: Mapping[str, int], itemsize: int) -> StepPlan:
-        """How the program is divided at these sizes."""
+    def plan(self, sizes: Mapping[str, int], itemsize: int, kind: str | None = None) -> StepPlan:
+        """How the program is divided at these sizes, for this processor or one of the `TARGETS`."""
         inputs = {x.name: x for x in self.program.inputs}
         outputs = {slot(key): value for key, value in self._outputs.items()}
-        return plan_step(inputs, outputs, sizes, itemsize, processor(), self.threads, EXAMPLES)
+        return plan_step(inputs, outputs, sizes, itemsize, processor(kind), self.threads, EXAMPLES)
 
     def _compiled(self, sizes: tuple[tuple[str, int], ...], itemsize: int) -> Engine:
         first = slot(next(iter(self._outputs)))

@@ -11,7 +11,12 @@ from tests.cli.conftest import NET
 from tests.emit.cfiles import called, compiled
 
 SIZES = "m=4,n=3,k=2"
-MARKS = {"plan": "arena", "c": "void two_sigmoid_gradients(", "llvm": "define "}
+MARKS = {
+    "plan": "arena",
+    "c": "void two_sigmoid_gradients(",
+    "llvm": "define ",
+    "asm": "\nsteps:\n",
+}
 
 
 @pytest.fixture
@@ -33,10 +38,26 @@ def test_show_prints_the_stages_that_need_sizes(cr, stage):
 
 def test_without_sizes_the_plan_is_shown_in_lines_and_code_asks_for_them(cr):
     assert "return value" in cr("show", NET, "--stage", "plan").out
-    for stage in ("c", "llvm"):
+    for stage in ("c", "llvm", "asm"):
         done = cr("show", NET, "--stage", stage)
         assert done.code == 2
         assert "no size is known of axes k, n, m. Give it: --sizes k=32,n=32,m=32" in done.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "register"), [("avx512", "%zmm"), ("avx2", "%ymm"), ("neon", "v0.4s")]
+)
+def test_machine_code_is_shown_for_other_processors(cr, kind, register):
+    done = cr("show", NET, "--stage", "asm", "--sizes", SIZES, "--for", kind)
+    assert done.code == 0
+    assert register in done.out
+
+
+def test_a_processor_is_refused_where_it_makes_no_difference(cr):
+    done = cr("show", NET, "--stage", "python", "--for", "neon")
+    assert done.code == 2
+    assert "--for neon says nothing about the stage python" in done.err
+    assert "It is for plan, llvm, asm" in done.err
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,36 @@ def gelu(b: Block, x: Value) -> Value:
     return b.select(x < 0.0, -0.0, x) - missing  # -0 - 0 is -0: the sign of a result that vanishes
 
 
+BOUND_ULP = 2.0
+
+
+class Worst(NamedTuple):
+    """The largest errors of a function, in ULP of the correctly rounded result.
+
+    Attributes:
+        float32: on all 2^32 inputs, with four digits.
+        at: the input at which it occurs.
+        float64: a bound that no input of the tests exceeds.
+    """
+
+    float32: float
+    at: str
+    float64: float
+
+
+# Found and kept by tests/emit/test_functions.py.
+WORST = {
+    "exp": Worst(0.9876, "0x1.da3336p+5", 1.1),
+    "log": Worst(0.8670, "0x1.664c6cp+0", 1.1),
+    "log1p": Worst(1.4508, "0x1.a84c8ep-2", 1.5),
+    "expm1": Worst(1.4391, "0x1.100814p+4", 1.5),
+    "tanh": Worst(1.3304, "0x1.41b1cap-1", 1.5),
+    "sigmoid": Worst(1.4797, "-0x1.362c52p+2", 1.5),
+    "softplus": Worst(1.5972, "-0x1.788ab2p-1", 1.6),
+    "erf": Worst(1.0162, "-0x1.f93c9ap-1", 1.5),
+    "gelu": Worst(1.4028, "-0x1.6f2e76p+0", 1.5),
+}
+
 FUNCTIONS: dict[str, Description] = {
     "exp": exp,
     "log": log,

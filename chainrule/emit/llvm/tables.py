@@ -1,4 +1,4 @@
-"""Constants of the vector functions: written by coefficients.py, not by hand."""
+"""Constants of the vector functions: written by tools/coefficients.py, not by hand."""
 
 # (e^r - 1 - r)/r², |r| <= ln(2)/2
 EXP: dict[int, tuple[float, ...]] = {

@@ -6,7 +6,7 @@ Approximation Theory and Practice, ch. 16), which costs at most about one coeffi
 and needs no iteration. The degree is the first whose error, relative to the finished function, is
 below 2^-28 for float32 and 2^-57 for float64: at most 1/16 ULP before the coefficients are rounded.
 
-    python -m benchmarks.functions.coefficients   # writes the tables, prints the errors
+    python -m tools.coefficients   # writes the tables; the errors stand in them as comments
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import mpmath as mp
 
 mp.mp.dps = 80
+TABLES = Path(__file__).parents[1] / "chainrule/emit/llvm/tables.py"
 Number = Any  # an mpf: mpmath describes no types
 Function = Callable[[Number], Number]
 TARGET_BITS = {32: 28, 64: 57}
@@ -221,7 +222,6 @@ def polynomials() -> list[str]:
             stored = [rounded(c, bits) for c in exact]
             rows[bits] = (listed(stored), note)
             left_over[bits] = (repr(rounded(exact[0] - stored[0], bits)), f"float{bits}")
-            print(f"{fit.name:6} float{bits}: degree {len(exact) - 1:2}, {note}")
         parts.append(table(fit.name, fit.why, rows))
     # TAIL is the last of FITS: only its first coefficient is irrational and counts in full.
     parts.append(table("TAIL_LOW", "the exact TAIL[0] less the rounded one", left_over))
@@ -244,12 +244,13 @@ def constants() -> list[str]:
     return parts
 
 
-def main() -> None:
-    """Write the tables and print what was reached."""
-    head = '"""Constants of the vector functions: written by coefficients.py, not by hand."""\n'
-    text = "\n".join([head, *polynomials(), *constants()])
-    (Path(__file__).parents[2] / "chainrule/emit/llvm/tables.py").write_text(text.rstrip() + "\n")
+def text() -> str:
+    """The text of the tables."""
+    head = (
+        '"""Constants of the vector functions: written by tools/coefficients.py, not by hand."""\n'
+    )
+    return "\n".join([head, *polynomials(), *constants()]).rstrip() + "\n"
 
 
 if __name__ == "__main__":
-    main()
+    TABLES.write_text(text(), encoding="utf-8")

@@ -1,1 +1,0 @@
-"""Errors and speed of the vector functions: every float32 input, samples of float64."""
