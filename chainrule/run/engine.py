@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from chainrule.emit.llvm.barrier import CALL, DONE, REST, RUN, SIZE, SPINS, STOP
 from chainrule.emit.llvm.module import write_module
 from chainrule.plan.steps import StepPlan
-from chainrule.run.jit import Code
+from chainrule.run.cache import opened
+from chainrule.run.identity import identity
+from chainrule.run.jit import Code, object_code
 from chainrule.run.team import PATIENCE_S, together
 from chainrule.run.waiting import waiting
 
@@ -54,18 +57,33 @@ class Engine:
         loss: name of the buffer whose first number ends the run when it is not finite.
 
     Attributes:
-        text: the LLVM IR.
         pace_s: what a step of the last run took; None before the first.
     """
 
     def __init__(self, plan: StepPlan, per_step: Sequence[str], loss: str) -> None:
-        self.plan = plan
-        self.text = write_module(plan, per_step, loss)
-        self._code = Code(self.text)
+        self.plan, self._per_step, self._loss = plan, per_step, loss
+        self._code = Code(self._object_code())
         self._steps = STEPS(self._code.address("steps"))
         self._current = Memory(plan.arena_bytes, plan.threads)
         self._idle = [self._current]
         self.pace_s: float | None = None
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The LLVM IR."""
+        return write_module(self.plan, self._per_step, self._loss)
+
+    def _object_code(self) -> bytes:
+        """From the cache, where it is there already."""
+        cache = opened().cache
+        key = identity(self.plan, self._per_step, self._loss) if cache is not None else None
+        if cache is None or key is None:
+            return object_code(self.text)
+        code = cache.get(key)
+        if code is None:
+            code = object_code(self.text)
+            cache.put(key, code)
+        return code
 
     @property
     def done(self) -> int:

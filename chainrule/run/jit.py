@@ -1,4 +1,4 @@
-"""LLVM IR text to machine code in memory."""
+"""LLVM IR text to object code, and object code to functions in memory."""
 
 from __future__ import annotations
 
@@ -46,14 +46,23 @@ def _machine() -> Any:
     return target.create_target_machine(cpu=here.name, features=here.features, opt=EFFORT)
 
 
-class Code:
-    """Compiled functions; they live as long as this object."""
+def object_code(text: str) -> bytes:
+    """LLVM IR compiled for this processor: an object file."""
+    host()
+    return bytes(_machine().emit_object(llvm.parse_assembly(text)))
 
-    def __init__(self, text: str) -> None:
+
+class Code:
+    """Compiled functions, ready to be called; they live as long as this object.
+
+    Args:
+        code: an object file that `object_code` made on this machine. Nothing about it is checked.
+    """
+
+    def __init__(self, code: bytes) -> None:
         host()
-        module = llvm.parse_assembly(text)
-        module.verify()
-        self._engine = llvm.create_mcjit_compiler(module, _machine())
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
