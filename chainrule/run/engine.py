@@ -17,7 +17,7 @@ from chainrule.emit.llvm.module import write_module
 from chainrule.plan.steps import StepPlan
 from chainrule.run.cache import opened
 from chainrule.run.identity import identity
-from chainrule.run.jit import Code, object_code
+from chainrule.run.jit import FULL, Code, object_code
 from chainrule.run.team import PATIENCE_S, together
 from chainrule.run.waiting import waiting
 
@@ -55,33 +55,56 @@ class Engine:
         plan: what to run.
         per_step: names of buffers of which every step has its own part, one after the other.
         loss: name of the buffer whose first number ends the run when it is not finite.
+        effort: of the compiler.
+        code: the object code, if it is there already.
 
     Attributes:
+        code_bytes: the size of the object code.
         pace_s: what a step of the last run took; None before the first.
     """
 
-    def __init__(self, plan: StepPlan, per_step: Sequence[str], loss: str) -> None:
+    def __init__(
+        self,
+        plan: StepPlan,
+        per_step: Sequence[str],
+        loss: str,
+        effort: int = FULL,
+        code: bytes | None = None,
+    ) -> None:
         self.plan, self._per_step, self._loss = plan, per_step, loss
-        self._code = Code(self._object_code())
+        if code is None:
+            code = self._object_code(effort)
+        self.code_bytes = len(code)
+        self._code = Code(code)
         self._steps = STEPS(self._code.address("steps"))
         self._current = Memory(plan.arena_bytes, plan.threads)
         self._idle = [self._current]
         self.pace_s: float | None = None
+
+    @classmethod
+    def stored(cls, plan: StepPlan, per_step: Sequence[str], loss: str) -> Engine | None:
+        """The engine, compiled with all effort, if its code is in the cache."""
+        cache = opened().cache
+        key = None if cache is None else identity(plan, per_step, loss, FULL)
+        code = None if cache is None or key is None else cache.get(key)
+        return None if code is None else cls(plan, per_step, loss, FULL, code)
 
     @functools.cached_property
     def text(self) -> str:
         """The LLVM IR."""
         return write_module(self.plan, self._per_step, self._loss)
 
-    def _object_code(self) -> bytes:
+    def _object_code(self, effort: int) -> bytes:
         """From the cache, where it is there already."""
         cache = opened().cache
-        key = identity(self.plan, self._per_step, self._loss) if cache is not None else None
+        key = None
+        if cache is not None:
+            key = identity(self.plan, self._per_step, self._loss, effort)
         if cache is None or key is None:
-            return object_code(self.text)
+            return object_code(self.text, effort)
         code = cache.get(key)
         if code is None:
-            code = object_code(self.text)
+            code = object_code(self.text, effort)
             cache.put(key, code)
         return code
 

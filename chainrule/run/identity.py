@@ -20,7 +20,7 @@ import llvmlite.binding as llvm
 
 from chainrule.plan.spelled import spelled
 from chainrule.plan.steps import StepPlan
-from chainrule.run.jit import EFFORT, host
+from chainrule.run.jit import host
 
 PACKAGE = Path(__file__).parents[1]
 # All that the text of a module can depend on besides its plan, and how the code is called.
@@ -28,13 +28,18 @@ SOURCES = ("errors.py", "expr.py", "ops", "plan", "emit", "run")
 BEGAN = time.time()
 
 
-def identity(plan: StepPlan, per_step: Sequence[str], loss: str) -> str | None:
-    """The digest of the code of a plan, 64 hexadecimal digits; None where it cannot be told."""
+def identity(plan: StepPlan, per_step: Sequence[str], loss: str, effort: int) -> str | None:
+    """The digest of the code of a plan, 64 hexadecimal digits; None where it cannot be told.
+
+    Args:
+        per_step, loss: see `chainrule.emit.llvm.module.write_module`.
+        effort: of the compiler.
+    """
     sources = source_digest()
     if sources is None:
         return None
     try:
-        described = spelled(plan, per_step, loss)
+        described = spelled(plan, per_step, loss, effort)
     except TypeError:  # an operation of the caller with an attribute that is not plain
         return None
     return hashlib.sha256(f"{sources}\n{surroundings()}\n{described}".encode()).hexdigest()
@@ -44,7 +49,7 @@ def surroundings() -> str:
     """What turns text into code."""
     here = host()
     versions = (llvmlite.__version__, llvm.llvm_version_info, platform.python_implementation())
-    made = (*versions, tuple(sys.version_info), llvm.get_default_triple(), EFFORT)
+    made = (*versions, tuple(sys.version_info), llvm.get_default_triple())
     return spelled((made, here))
 
 

@@ -21,6 +21,7 @@ from chainrule.run.bind import Array
 from chainrule.run.engine import Engine
 from chainrule.run.machine import processor
 from chainrule.run.reference import Reference
+from chainrule.run.warm import WarmEngine
 from chainrule.training.step import Step
 from chainrule.training.stretch import LOSS, Numbers, Stretch, Watch
 
@@ -37,6 +38,7 @@ class Compiled:
         batch: rows in one step.
         examples: the axis that counts them.
         threads: how many threads to use; None: as many as pay.
+        soon: whether the first steps begin sooner and take longer; see `chainrule.run.warm`.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class Compiled:
         dtype: np.dtype[Any],
         examples: str = EXAMPLES,
         threads: int | None = None,
+        *,
+        soon: bool = False,
     ) -> None:
         self.step, self.data, self.batch, self.dtype = step, data, batch, dtype
         inputs = {x.name: x for x in step.program.inputs}
@@ -68,7 +72,7 @@ class Compiled:
         self._names = list(kept)
         moving = [ROWS, LOSS, *self._scalars, *self.extra]
         moving += [KEY] if KEY in kept else []
-        self.engine = Engine(self.plan, moving, LOSS)
+        self.engine = (WarmEngine if soon else Engine)(self.plan, moving, LOSS)
 
     def run(
         self,

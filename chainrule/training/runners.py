@@ -27,7 +27,8 @@ def runner_for(plan: Plan, step: Step, batch: int) -> Runner:
         return ReferenceRunner(step, {name: (data[name], axes[name]) for name in data}, batch)
     from chainrule.training.compiled import Compiled
 
-    return Compiled(step, data, plan.sizes, batch, rows.X.dtype, task.examples, plan.threads)
+    about = (batch, rows.X.dtype, task.examples, plan.threads)
+    return Compiled(step, data, plan.sizes, *about, soon=plan.soon)
 
 
 @functools.cache

@@ -89,7 +89,8 @@ def train(
     values = initial_values(task, known, start, seed, rows.X.dtype)
     _warn_if_cut(batch_size, len(rows))
     about = (known, chosen(task, metrics), preprocessing, dict(source or {}))
-    plan = Plan(task, checked, rows, numbers, held_out, values, *about, origin or Origin.of(X))
+    origin = origin or Origin.of(X)
+    plan = Plan(task, checked, rows, numbers, held_out, values, *about, origin, soon=True)
     return _run(plan, list(callbacks), progress, dict(options or {}), run_dir, overwrite)
 
 

@@ -40,15 +40,15 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """The texts that were compiled."""
-    texts = []
+    """What was compiled: object code."""
+    codes = []
 
-    def object_code(text):
-        texts.append(text)
-        return jit.object_code(text)
+    def object_code(*args):
+        codes.append(jit.object_code(*args))
+        return codes[-1]
 
     monkeypatch.setattr(engine, "object_code", object_code)
-    return texts
+    return codes
 
 
 def product(n=5):
@@ -65,6 +65,8 @@ def stored(path):
 def test_a_program_is_compiled_once_and_gives_the_same_bits_from_the_cache(folder, compiled):
     first = product()
     assert len(compiled) == 1
+    (entry,) = ObjectCache(folder).entries()
+    assert ObjectCache(folder).get(entry.path.stem) == compiled[0]
     np.testing.assert_array_equal(product(), first)
     assert len(compiled) == 1
     product(n=6)
@@ -132,7 +134,7 @@ def test_code_of_one_program_under_the_name_of_another_is_not_taken(folder, comp
     assert len(compiled) == 3
 
 
-@pytest.mark.parametrize("what", ["name", "features", "llvm", "sources", "effort"])
+@pytest.mark.parametrize("what", ["name", "features", "llvm", "sources"])
 def test_another_processor_compiler_or_chainrule_finds_nothing(folder, compiled, monkeypatch, what):
     product()
     here = jit.host()
@@ -140,10 +142,8 @@ def test_another_processor_compiler_or_chainrule_finds_nothing(folder, compiled,
         monkeypatch.setattr(identity, "host", lambda: replace(here, **{what: "other"}))
     elif what == "llvm":
         monkeypatch.setattr(identity.llvm, "llvm_version_info", (1, 2, 3))
-    elif what == "sources":
-        monkeypatch.setattr(identity, "source_digest", lambda: "another")
     else:
-        monkeypatch.setattr(identity, "EFFORT", 0)
+        monkeypatch.setattr(identity, "source_digest", lambda: "another")
     product()
     assert len(compiled) == 2
     assert len(stored(folder)) == 2
@@ -182,19 +182,21 @@ def test_what_the_code_is_made_of_is_all_in_its_identity():
         compiled_step(nets[0], X, y, optimizer=o, **options).plan for o in ("sgd", "adam:lr=1")
     ]
     plans += [compiled_step(nets[0], X.astype(float), y, **options).plan]
-    keys = [identity.identity(plan, ["rows"], "loss") for plan in plans]
+    plans += [plans[0].small]
+    keys = [identity.identity(plan, ["rows"], "loss", jit.FULL) for plan in plans]
     # the learning rate is given to each step, so one code serves all rates
     assert len(set(keys)) == len(plans) - 1
-    assert keys[-2] == keys[0]
+    assert keys[-3] == keys[0]
     first = plans[0]
-    others = [(["rows", "x"], "loss"), (["rows"], "other")]
-    assert len({keys[0], *(identity.identity(first, *other) for other in others)}) == 3
+    others = [(["rows", "x"], "loss", 2), (["rows"], "other", 2), (["rows"], "loss", jit.QUICK)]
+    assert len({keys[0], *(identity.identity(first, *other) for other in others)}) == 4
 
 
 def test_plans_are_spelled_with_every_part_of_every_type():
     x = input_("x", "m")
     values = [1, 1.0, True, "1", None, (1,), {1: 1}, {1}, x, x + 1, x + 1.5, x * 1.5, -0.0, 0.0]
     values += [("a,b",), ("a", "b"), "('a','b')", {"a": 1, "b": 2}, {"b": 2, "a": 1}, ("", x)]
+    values += [input_("x", "m=2"), input_("x", "m=3"), input_("x", "m int")]
     assert len({spelled(value) for value in values}) == len(values)
     with pytest.raises(TypeError, match="cannot be spelled"):
         spelled((np.float32(1),))
