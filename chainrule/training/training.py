@@ -88,9 +88,14 @@ def train(
     rows, numbers, held_out = _split(task, rows, validation, seed, known)
     values = initial_values(task, known, start, seed, rows.X.dtype)
     _warn_if_cut(batch_size, len(rows))
-    about = (known, chosen(task, metrics), preprocessing, dict(source or {}))
-    origin = origin or Origin.of(X)
-    plan = Plan(task, checked, rows, numbers, held_out, values, *about, origin, soon=True)
+    about = (
+        known,
+        chosen(task, metrics),
+        preprocessing,
+        dict(source or {}),
+        origin or Origin.of(X),
+    )
+    plan = Plan(task, checked, rows, numbers, held_out, values, *about, soon=True)
     return _run(plan, list(callbacks), progress, dict(options or {}), run_dir, overwrite)
 
 
