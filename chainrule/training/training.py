@@ -88,14 +88,8 @@ def train(
     rows, numbers, held_out = _split(task, rows, validation, seed, known)
     values = initial_values(task, known, start, seed, rows.X.dtype)
     _warn_if_cut(batch_size, len(rows))
-    about = (
-        known,
-        chosen(task, metrics),
-        preprocessing,
-        dict(source or {}),
-        origin or Origin.of(X),
-    )
-    plan = Plan(task, checked, rows, numbers, held_out, values, *about, soon=True)
+    about = (known, chosen(task, metrics), preprocessing, dict(source or {}))
+    plan = Plan(task, checked, rows, numbers, held_out, values, *about, origin or Origin.of(X))
     return _run(plan, list(callbacks), progress, dict(options or {}), run_dir, overwrite)
 
 
@@ -167,7 +161,7 @@ def _run(
     overwrite: bool,
 ) -> Run:
     """The training itself, with its run directory if there is to be one."""
-    loop, directory = Loop(plan), None
+    loop, directory = Loop(replace(plan, soon=True)), None
     shown = Progress(plan.settings.epochs, plan.steps_per_epoch, mode=progress)
     if run_dir is not None:
         write_net(plan.task.definition)  # what cannot be saved is refused before the first step
