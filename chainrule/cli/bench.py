@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,11 +75,14 @@ def _row(line: dict[str, Any]) -> list[str]:
 
 def measure(workload: Workload, epochs: int) -> dict[str, Any]:
     """Microseconds per step of both, and whether their losses agree."""
+    import statistics
+
     from chainrule.cli.by_hand import Perceptron
     from chainrule.nn import mlp
     from chainrule.training.data import batches
     from chainrule.training.loop import EpochView
     from chainrule.training.optimizers import Optimizer
+    from chainrule.training.runners import fast_at_once
     from chainrule.training.training import train
 
     X, y, labels = _data(workload)
@@ -99,20 +101,21 @@ def measure(workload: Workload, epochs: int) -> dict[str, Any]:
         times["chainrule"].append(view.metrics["seconds"] / len(order))
 
     net = mlp(list(workload.widths), workload.activation, workload.output or None)
-    run = train(
-        net,
-        X,
-        y if labels is None else labels,
-        loss=workload.loss,
-        optimizer=Optimizer(workload.rule, lr=workload.lr),
-        batch_size=workload.batch,
-        epochs=epochs,
-        seed=0,
-        start=start,
-        callbacks=[by_hand],
-        progress="off",
-        metrics=(),
-    )
+    with fast_at_once():
+        run = train(
+            net,
+            X,
+            y if labels is None else labels,
+            loss=workload.loss,
+            optimizer=Optimizer(workload.rule, lr=workload.lr),
+            batch_size=workload.batch,
+            epochs=epochs,
+            seed=0,
+            start=start,
+            callbacks=[by_hand],
+            progress="off",
+            metrics=(),
+        )
     ours, theirs = run.history[-1]["loss"], losses[-1]
     medians = {engine: 1e6 * statistics.median(found) for engine, found in times.items()}
     return {

@@ -12,6 +12,7 @@ from chainrule.run.engine import Engine
 from chainrule.run.machine import Machine
 from chainrule.run.warm import WarmEngine
 from chainrule.training.predictors import predicted
+from chainrule.training.runners import fast_at_once
 from tests.run.engines import compiled_step, data, loop_of, sha, some_steps, trained
 from tests.run.test_threads import NETS, arrays_for
 
@@ -182,6 +183,16 @@ def test_code_that_was_compiled_with_all_effort_is_used_at_once(tmp_path, monkey
     assert len(some_steps(again, 10, 3).losses) == 3
     assert efforts == [jit.QUICK, jit.FULL]
     assert isinstance(again._runner(10).engine, WarmEngine)
+
+
+def test_who_measures_steps_gets_the_fast_code_at_once(efforts):
+    loop = loop_of(NET, *data(100, 20, 10), soon=True, **CLASSES)
+    with fast_at_once():
+        some_steps(loop, 10, 3)
+    assert efforts == [jit.FULL]
+    other = loop_of(NET, *data(100, 20, 10), soon=True, **CLASSES)
+    some_steps(other, 10, 3)
+    assert efforts == [jit.FULL, jit.QUICK]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
