@@ -293,8 +293,8 @@ def merge_sizes(op: str, exprs: Iterable[Expr]) -> dict[str, int]:
     return sizes
 
 
-def postorder(*roots: Expr) -> Iterator[Expr]:
-    """Every node below `roots` once, each after its inputs.
+def postorder(*roots: Expr, known: Iterable[Expr] = ()) -> Iterator[Expr]:
+    """Every node below `roots` once, each after its inputs; not those `known` nor what is below.
 
     A loop: networks are deeper than Python's stack.
 
@@ -302,26 +302,32 @@ def postorder(*roots: Expr) -> Iterator[Expr]:
     >>> [node.op for node in postorder(x)]
     ['input']
     """
-    seen: set[Expr] = set()
+    seen = set(known)
+    stack: list[Expr | tuple[Expr]] = []
     for root in roots:
-        stack: list[tuple[Expr, bool]] = [(root, False)]
+        stack.append(root)
         while stack:
-            node, inputs_done = stack.pop()
-            if inputs_done:
-                yield node
+            node = stack.pop()
+            if isinstance(node, tuple):  # again, after its inputs
+                yield node[0]
             elif node not in seen:
                 seen.add(node)
-                stack.append((node, True))
-                stack.extend((x, False) for x in reversed(node.inputs) if x not in seen)
+                stack.append((node,))
+                stack.extend(reversed(node.inputs))
 
 
 def rewrite(
-    roots: Iterable[Expr], step: Callable[[Expr, tuple[Expr, ...]], Expr]
+    roots: Iterable[Expr],
+    step: Callable[[Expr, tuple[Expr, ...]], Expr],
+    known: Iterable[Expr] = (),
 ) -> dict[Expr, Expr]:
-    """What each node below `roots` becomes when `step(node, new inputs)` rebuilds it."""
-    new: dict[Expr, Expr] = {}
-    for node in postorder(*roots):
-        new[node] = step(node, tuple(new[x] for x in node.inputs))
+    """What each node below `roots` becomes when `step(node, new inputs)` rebuilds it.
+
+    Those `known` stay as they are.
+    """
+    new = {x: x for x in known}
+    for node in postorder(*roots, known=new):
+        new[node] = step(node, tuple([new[x] for x in node.inputs]))
     return new
 
 

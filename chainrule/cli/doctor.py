@@ -103,7 +103,22 @@ def _machine() -> list[Finding]:
         Finding("features", " ".join(flags) or "not known"),
         Finding("threads", str(cores())),
         Finding("BLAS", f"{blas.get('name', 'not known')} {blas.get('version', '')}".strip()),
+        _cache(),
     ]
+
+
+def _cache() -> Finding:
+    """Where compiled code is kept, and how much of it there is."""
+    from chainrule.run.cache import opened
+
+    found = opened()
+    if found.cache is None:
+        return Finding("code cache", found.why)
+    entries = found.cache.entries()
+    total = sum(e.size for e in entries) / 2**20
+    most = found.cache.most_bytes // 2**20
+    what = f"{found.cache.folder}: {len(entries):,} programs, {total:.1f} of {most} MiB"
+    return Finding("code cache", what)
 
 
 def _extras() -> list[Finding]:

@@ -7,6 +7,7 @@ how the array was stored. Nothing is converted that could lose a value unnoticed
 from __future__ import annotations
 
 import numbers
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -135,7 +136,9 @@ def _as_array(values: Any, name: str) -> NDArray[Any]:
         raise DTypeError(
             f"sparse input is not supported; {name}.toarray() needs {n_bytes / 2**30:,.1f} GiB"
         )
-    if isinstance(values, np.ma.MaskedArray):
+    # nobody has one without this module, and asking NumPy for it imports it: 15 ms
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(values, masked.MaskedArray):
         raise DTypeError(
             f"{name} is a masked array, and its mask would be lost",
             hint=f"Use {name}.filled(np.nan) and handle the missing values first",

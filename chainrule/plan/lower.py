@@ -49,7 +49,7 @@ def _spelled(sizes: Mapping[str, int], node: Expr, inputs: tuple[Expr, ...]) -> 
     op = OPS[node.op]
     if op.body is not None and node.op not in SCALAR:
         body = op.body(*inputs, **dict(node.attrs))
-        return rewrite([body], functools.partial(_spelled, sizes))[body]
+        return rewrite([body], functools.partial(_spelled, sizes), inputs)[body]
     return node if inputs == node.inputs else op(*inputs, **dict(node.attrs))
 
 

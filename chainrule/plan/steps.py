@@ -91,6 +91,16 @@ class StepPlan:
     itemsize: int
     clock: str = ""
 
+    @property
+    def small(self) -> StepPlan:
+        """The same in small tiles: less code, slower steps, the same bits and buffers."""
+        return replace(
+            self,
+            shapes=tuple(shape.small for shape in self.shapes),
+            arena_bytes=self.arena_bytes - self.threads * self.panel_bytes,
+            panel_bytes=0,
+        )
+
     def panel_offset(self, part: int) -> int:
         """Where the arena has room for the copies of one thread."""
         return self.arena_bytes - (self.threads - part) * self.panel_bytes

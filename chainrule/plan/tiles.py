@@ -12,6 +12,7 @@ from chainrule.plan.lower import POLYNOMIALS
 TURNED_ROWS = 16  # rows of a tile that is transposed: entries of one cache line in float32
 GATHERED_ROWS = 4  # rows that are fetched at the same time from wherever they lie
 SUMS = 8  # independent sums that keep the arithmetic busy: 4 cycles for each term, two at a time
+SMALL_ROWS = 2  # rows of a tile where code is to be short
 MOST_ROWS = 14  # rows of a tile: with 2 vectors each, 28 of 32 registers hold sums
 SPARE_REGISTERS = 4  # for the right operand, one broadcast number and what the compiler needs
 PANEL_TILES = 4  # tiles that must share a copied panel: fewer do not repay the copying
@@ -63,6 +64,15 @@ class Shape:
     def has_panel(self) -> bool:
         """Whether there are copies."""
         return self.panel is not None
+
+    @property
+    def small(self) -> Shape:
+        """The same with little to write: one number is used `SMALL_ROWS` times, nothing is copied.
+
+        How work is divided among threads stays the same.
+        """
+        rows = min(self.rows, SMALL_ROWS)
+        return Shape(rows, 1, self.threads, self.examples, self.lanes)
 
     def chunk(self, size: int) -> int:
         """How many of `size` entries each thread takes; the last one also takes what is left."""

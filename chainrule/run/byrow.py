@@ -20,6 +20,7 @@ from chainrule.run.engine import Engine
 from chainrule.run.machine import MOST_ENGINES, processor, slot
 from chainrule.run.reference import VALUE
 from chainrule.run.team import PATIENCE_S, together
+from chainrule.run.warm import WarmEngine
 
 MANY = 256  # rows of a chunk: weights are read once for all of them, and their values stay in cache
 FEW = 8  # rows of a chunk where fewer than MANY are left; the last ones are filled up with zeros
@@ -29,6 +30,7 @@ ENDLESS = "endless"  # what could end the chunks of an engine early, and never d
 
 Rows = Mapping[str, Array]
 Piece = Callable[[], object]
+Runs = Engine | WarmEngine
 
 
 class ByRow:
@@ -43,12 +45,20 @@ class ByRow:
         by_row: names of the inputs that hold rows.
         examples: the axis that counts rows.
         threads: how many threads share the rows; None: as many as pay.
+        soon: whether the first rows begin sooner and take longer; see `chainrule.run.warm`.
     """
 
     def __init__(
-        self, program: Program, by_row: Collection[str], examples: str, threads: int | None = None
+        self,
+        program: Program,
+        by_row: Collection[str],
+        examples: str,
+        threads: int | None = None,
+        *,
+        soon: bool = False,
     ) -> None:
         self.by_row, self.examples, self.threads = tuple(by_row), examples, threads
+        self.soon = soon
         self._inputs: dict[str, Expr] = {}
         new: dict[Expr, Expr] = {}
         for x in program.inputs:
@@ -87,7 +97,7 @@ class ByRow:
         self._run(arrays, count, engine)
         return {name: arrays[slot(name)] for name in self._outputs}
 
-    def _run(self, arrays: Rows, count: int, engine: Callable[[int], Engine]) -> None:
+    def _run(self, arrays: Rows, count: int, engine: Callable[[int], Runs]) -> None:
         """All chunks, divided among as many threads as pay."""
         whole = count - count % MANY
         pieces: deque[Piece] = deque()
@@ -103,7 +113,7 @@ class ByRow:
             work = functools.partial(_work_through, pieces)
             together([work] * threads, pieces.clear)
 
-    def _cut(self, arrays: Rows, many: Engine, whole: int, pieces: deque[Piece]) -> float:
+    def _cut(self, arrays: Rows, many: Runs, whole: int, pieces: deque[Piece]) -> float:
         """Put pieces of the first `whole` rows into `pieces`; about how many seconds they take."""
         start = 0
         if many.pace_s is None:
@@ -119,7 +129,7 @@ class ByRow:
             pieces.append(functools.partial(many.run, self._from(arrays, first), count))
         return work_s
 
-    def _left(self, arrays: Rows, few: Engine, start: int, stop: int) -> None:
+    def _left(self, arrays: Rows, few: Runs, start: int, stop: int) -> None:
         """The rows after the last whole chunk of `MANY`."""
         full = (stop - start) // FEW
         if full:
@@ -140,13 +150,13 @@ class ByRow:
         """The arrays as an engine sees them that begins at a row."""
         return {name: a[start:] if self._moves(name) else a for name, a in arrays.items()}
 
-    def _compiled(self, sizes: tuple[tuple[str, int], ...], itemsize: int, chunk: int) -> Engine:
+    def _compiled(self, sizes: tuple[tuple[str, int], ...], itemsize: int, chunk: int) -> Runs:
         outputs = {slot(name): value for name, value in self._outputs.items()}
         supplied = {**self._inputs, ENDLESS: input_(ENDLESS, "")}
         roots = [*outputs.values(), *supplied.values()]
         known, _ = all_sizes(roots, {**dict(sizes), self.examples: chunk})
         plan = plan_step(supplied, outputs, known, itemsize, processor(), 1, self.examples)
-        return Engine(plan, [*self.by_row, *outputs], ENDLESS)
+        return (WarmEngine if self.soon else Engine)(plan, [*self.by_row, *outputs], ENDLESS)
 
 
 def _work_through(pieces: deque[Piece]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -15,7 +16,9 @@ from chainrule.emit.llvm.barrier import CALL, DONE, REST, RUN, SIZE, SPINS, STOP
 from chainrule.emit.llvm.module import write_module
 from chainrule.plan.steps import StepPlan
 from chainrule.run.block import Block
-from chainrule.run.jit import Code
+from chainrule.run.cache import opened
+from chainrule.run.identity import identity
+from chainrule.run.jit import FULL, Code, object_code
 from chainrule.run.team import PATIENCE_S, together
 from chainrule.run.waiting import waiting
 
@@ -64,22 +67,60 @@ class Engine:
         plan: what to run.
         per_step: names of buffers of which every step has its own part, one after the other.
         loss: name of the buffer whose first number ends the run when it is not finite.
+        effort: of the compiler; None: FULL.
+        code: the object code, if it is there already.
 
     Attributes:
-        text: the LLVM IR.
+        code_bytes: the size of the object code.
         pace_s: what a step of the last run took; None before the first.
     """
 
-    def __init__(self, plan: StepPlan, per_step: Sequence[str], loss: str) -> None:
-        self.plan = plan
-        self.text = write_module(plan, per_step, loss)
-        self._code = Code(self.text)
+    def __init__(
+        self,
+        plan: StepPlan,
+        per_step: Sequence[str],
+        loss: str,
+        effort: int | None = None,
+        code: bytes | None = None,
+    ) -> None:
+        self.plan, self._per_step, self._loss = plan, per_step, loss
+        if code is None:
+            code = self._object_code(FULL if effort is None else effort)
+        self.code_bytes = len(code)
+        self._code = Code(code)
         self._steps = STEPS(self._code.address("steps"))
         self._given = [b.name for b in plan.buffers.values() if b.offset is None]
         self._slots = [i for i, b in enumerate(plan.buffers.values()) if b.offset is None]
         self._current = Memory(plan)
         self._idle = [self._current]
         self.pace_s: float | None = None
+
+    @classmethod
+    def stored(cls, plan: StepPlan, per_step: Sequence[str], loss: str) -> Engine | None:
+        """The engine, compiled with all effort, if its code is in the cache."""
+        cache = opened().cache
+        key = None if cache is None else identity(plan, per_step, loss, FULL)
+        code = None if cache is None or key is None else cache.get(key)
+        return None if code is None else cls(plan, per_step, loss, FULL, code)
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The LLVM IR."""
+        return write_module(self.plan, self._per_step, self._loss)
+
+    def _object_code(self, effort: int) -> bytes:
+        """From the cache, where it is there already."""
+        cache = opened().cache
+        key = None
+        if cache is not None:
+            key = identity(self.plan, self._per_step, self._loss, effort)
+        if cache is None or key is None:
+            return object_code(self.text, effort)
+        code = cache.get(key)
+        if code is None:
+            code = object_code(self.text, effort)
+            cache.put(key, code)
+        return code
 
     @property
     def done(self) -> int:

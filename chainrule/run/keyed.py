@@ -172,11 +172,19 @@ def normal(
     """
     kind, size = float_type(dtype), _size(shape)
     quads = words(seed, purpose, epoch, 4 * -(-size // 2), stream=stream).reshape(-1, 4)
-    u = 1.0 - _fractions(quads[:, 0], quads[:, 1])
-    r = np.sqrt(-2.0 * _log(u))
-    cosine, sine = _cos_sin_turns(_fractions(quads[:, 2], quads[:, 3]))
-    pairs = np.stack((r * cosine, r * sine), axis=1)
-    return pairs.reshape(-1)[:size].astype(kind, copy=False).reshape(shape)
+    pairs = np.empty((len(quads), 2), kind)
+    for start in range(0, len(quads), BLOCKS_PER_CHUNK):
+        chunk = slice(start, start + BLOCKS_PER_CHUNK)
+        _box_muller(quads[chunk].T, pairs[chunk].T)
+    return pairs.reshape(-1)[:size].reshape(shape)
+
+
+def _box_muller(quads: Words, pairs: Floats) -> None:
+    """Four words each to two normal numbers each."""
+    r = np.sqrt(-2.0 * _log(1.0 - _fractions(quads[0], quads[1])))
+    cosine, sine = _cos_sin_turns(_fractions(quads[2], quads[3]))
+    pairs[0] = r * cosine
+    pairs[1] = r * sine
 
 
 def permutation(seed: int, epoch: int, n: int, *, purpose: str = "shuffle") -> NDArray[np.int64]:
@@ -277,7 +285,8 @@ def _polynomial(x: NDArray[np.float64], coefficients: list[float]) -> NDArray[np
     """Σ coefficients[k] xᵏ by Horner's rule."""
     total = np.full_like(x, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
-        total = total * x + coefficient
+        total *= x
+        total += coefficient
     return total
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 
-from chainrule.run.jit import EFFORT, Host, host
+from chainrule.run.jit import FULL, Host, host
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def assembly(text: str, kind: str | None = None) -> str:
         target = llvm.Target.from_triple(TARGETS[kind].triple)
     else:
         target = llvm.Target.from_default_triple()
-    machine = target.create_target_machine(cpu=here.name, features=here.features, opt=EFFORT)
+    machine = target.create_target_machine(cpu=here.name, features=here.features, opt=FULL)
     module = llvm.parse_assembly(text)
     module.triple = target.triple
     module.verify()

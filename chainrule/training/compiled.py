@@ -22,6 +22,7 @@ from chainrule.run.block import Block, Layout
 from chainrule.run.engine import Engine
 from chainrule.run.machine import processor
 from chainrule.run.reference import Reference
+from chainrule.run.warm import WarmEngine
 from chainrule.training.step import Step
 from chainrule.training.stretch import LOSS, Numbers, Stretch, Watch
 
@@ -38,6 +39,7 @@ class Compiled:
         batch: rows in one step.
         examples: the axis that counts them.
         threads: how many threads to use; None: as many as pay.
+        soon: whether the first steps begin sooner and take longer; see `chainrule.run.warm`.
     """
 
     def __init__(
@@ -49,6 +51,8 @@ class Compiled:
         dtype: np.dtype[Any],
         examples: str = EXAMPLES,
         threads: int | None = None,
+        *,
+        soon: bool = False,
     ) -> None:
         self.step, self.data, self.batch, self.dtype = step, data, batch, dtype
         inputs = {x.name: x for x in step.program.inputs}
@@ -75,7 +79,7 @@ class Compiled:
         self._keyed = KEY in kept
         steps = [*[ROWS] * (not whole), *[KEY] * self._keyed]
         self.per_step = [*self._scalars, *self._varies, *steps]
-        self.engine = Engine(self.plan, self.per_step, LOSS)
+        self.engine = (WarmEngine if soon else Engine)(self.plan, self.per_step, LOSS)
 
     def run(
         self,

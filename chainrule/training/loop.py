@@ -57,6 +57,7 @@ class Plan:
         rows, numbers: what is trained on, and which rows of the caller's data these are.
         start: values of parameters and of inputs held fixed, by name.
         origin: what messages call the rows of the caller's data.
+        soon: whether steps begin soon, or only with the fastest code.
     """
 
     task: Task
@@ -72,6 +73,7 @@ class Plan:
     origin: Origin
     engine: str = "compiled"
     threads: int | None = None
+    soon: bool = False
 
     @property
     def batch_size(self) -> int:

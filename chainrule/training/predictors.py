@@ -117,7 +117,7 @@ def _by_row(
         return ReferenceByRow(found, by_row, examples)
     from chainrule.run.byrow import ByRow  # brings LLVM
 
-    return ByRow(found, by_row, examples, threads)
+    return ByRow(found, by_row, examples, threads, soon=True)
 
 
 def by_itself(value: Expr | None, examples: str) -> bool:

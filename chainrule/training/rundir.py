@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
@@ -145,9 +144,11 @@ def _about(run: Run, model: bytes) -> dict[str, Any]:
 
 
 def _version() -> str:
+    from importlib import metadata  # takes 20 ms, which the first step need not wait for
+
     try:
-        return importlib.metadata.version("chainrule")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout that was never installed
+        return metadata.version("chainrule")
+    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
         return "unknown"
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from chainrule.errors import ChainruleWarning
@@ -14,6 +17,17 @@ if TYPE_CHECKING:
     from chainrule.training.loop import Plan
 
 ENGINES = ("compiled", "reference")
+_measuring: ContextVar[bool] = ContextVar("measuring", default=False)
+
+
+@contextmanager
+def fast_at_once() -> Iterator[None]:
+    """Within the block training waits for the fastest code: for measuring what its steps take."""
+    token = _measuring.set(True)
+    try:
+        yield
+    finally:
+        _measuring.reset(token)
 
 
 def runner_for(plan: Plan, step: Step, batch: int) -> Runner:
@@ -27,7 +41,8 @@ def runner_for(plan: Plan, step: Step, batch: int) -> Runner:
         return ReferenceRunner(step, {name: (data[name], axes[name]) for name in data}, batch)
     from chainrule.training.compiled import Compiled
 
-    return Compiled(step, data, plan.sizes, batch, rows.X.dtype, task.examples, plan.threads)
+    about = (batch, rows.X.dtype, task.examples, plan.threads)
+    return Compiled(step, data, plan.sizes, *about, soon=plan.soon and not _measuring.get())
 
 
 @functools.cache

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
-from chainrule.differentiate import depends_on, keep
+from chainrule.differentiate import keep
 from chainrule.errors import ParameterError
 from chainrule.expr import Definition, Expr, Spec, const, input_, postorder
 from chainrule.ops import OPS, sum_
@@ -86,15 +86,16 @@ def training_step(task: Task, optimizer: Optimizer, limits: Limits) -> Step:
     outputs = simplified(shown)
     state: dict[str, Expr] = {}
     owners: dict[str, str] = {}
+    rule_state = optimizer.state
     for name in definition.params:
         w = definition.input[name]
-        slots = {slot: unused(f"{slot}_{name}", taken) for slot in optimizer.state}
+        slots = {slot: unused(f"{slot}_{name}", taken) for slot in rule_state}
         kept = {slot: input_(label, Spec(w.axes, w.sizes)) for slot, label in slots.items()}
         lines = optimizer.step(w, gradients[name], kept, t, eta)
         if limits.weight_decay:
             lines["w"] = lines["w"] - eta * limits.weight_decay * w
         keys = {"w": name, **slots}
-        moved = depends_on_any(lines.values(), {w, gradients[name], *kept.values()})
+        moved = made_of(lines.values(), {w, gradients[name], *kept.values()})
         for symbol, value in lines.items():
             label = f"{keys[symbol]}_new" if symbol in keys else f"{symbol}_{name}"
             names.setdefault(value, unused(label if value in moved else symbol, taken))
@@ -114,11 +115,19 @@ def unused(name: str, taken: set[str]) -> str:
     return name
 
 
-def depends_on_any(roots: Iterable[Expr], of: Collection[Expr]) -> set[Expr]:
-    """The expressions below `roots` that contain one of `of`."""
-    moving: set[Expr] = set()
-    for root in roots:
-        moving |= depends_on(root, of)
+def made_of(roots: Iterable[Expr], of: Set[Expr]) -> set[Expr]:
+    """The expressions below `roots` that contain one of `of`, and are not contained in one."""
+    moving = set(of)
+    todo, seen = list(roots), set[Expr]()
+    while todo:
+        node = todo[-1]
+        unseen = [] if node in of else [x for x in node.inputs if x not in seen]
+        if unseen:
+            todo.extend(unseen)
+            continue
+        seen.add(todo.pop())
+        if any(x in moving for x in node.inputs):
+            moving.add(node)
     return moving
 
 

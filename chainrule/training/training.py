@@ -161,7 +161,7 @@ def _run(
     overwrite: bool,
 ) -> Run:
     """The training itself, with its run directory if there is to be one."""
-    loop, directory = Loop(plan), None
+    loop, directory = Loop(replace(plan, soon=True)), None
     shown = Progress(plan.settings.epochs, plan.steps_per_epoch, mode=progress)
     if run_dir is not None:
         write_net(plan.task.definition)  # what cannot be saved is refused before the first step

@@ -23,19 +23,23 @@ class _Ready(Exception):
     """Carries the plan of a training out of `train` before the first step."""
 
 
-def loop_of(net, X, y, *, by: str = "compiled", threads: int | None = None, **options) -> Loop:
+def loop_of(
+    net, X, y, *, by: str = "compiled", threads: int | None = None, soon: bool = False, **options
+) -> Loop:
     """The loop of a training that has not begun."""
     made = mock.Mock(side_effect=_Ready)
     with mock.patch.object(training, "Loop", made), contextlib.suppress(_Ready):
         train(net, X, y, **{"progress": "off", **options})
-    return Loop(replace(made.call_args.args[0], engine=by, threads=threads))
+    return Loop(replace(made.call_args.args[0], engine=by, threads=threads, soon=soon))
 
 
-def trained(net, X, y, *, by: str = "compiled", threads: int | None = None, **options) -> Run:
+def trained(
+    net, X, y, *, by: str = "compiled", threads: int | None = None, soon: bool = False, **options
+) -> Run:
     """`cr.train` without a display, by one engine."""
 
     def loop(plan):
-        return Loop(replace(plan, engine=by, threads=threads))
+        return Loop(replace(plan, engine=by, threads=threads, soon=soon))
 
     with mock.patch.object(training, "Loop", loop):
         return train(net, X, y, **{"progress": "off", **options})

@@ -8,7 +8,7 @@ import pytest
 from chainrule.expr import input_
 from chainrule.ops import OPS
 from chainrule.plan.program import program
-from chainrule.run import jit
+from chainrule.run import engine, jit
 from chainrule.run.machine import Machine
 from chainrule.run.reference import Reference
 from tests.ops.assertions import assert_close, first_order
@@ -22,6 +22,10 @@ LARGE = 21  # and every so many have axes long enough for whole vectors and leav
 LARGEST = 40
 
 
+def with_little_effort(monkeypatch):
+    monkeypatch.setattr(engine, "FULL", jit.QUICK)
+
+
 def assert_compiled_agrees(seeds, monkeypatch):
     """With 1 to 3 threads and either float type in turn."""
     for seed in seeds:
@@ -29,7 +33,8 @@ def assert_compiled_agrees(seeds, monkeypatch):
         largest = LARGEST if seed % LARGE == 0 else 4
         with monkeypatch.context() as m:
             # choosing instructions is LLVM's affair; little effort takes a third of the time
-            m.setattr(jit, "EFFORT", 2 if seed % FULL_EFFORT == 0 else 0)
+            if seed % FULL_EFFORT:
+                with_little_effort(m)
             c = agreement.case(seed, dtype, largest)
             off = agreement.mismatches(c, dtype, threads)
         assert not off, f"seed {seed}, {dtype}, {threads} threads, largest {largest}: {off}"
@@ -59,7 +64,7 @@ def test_the_comparison_finds_an_error_in_the_fifth_digit_of_one_entry(monkeypat
         return first, rest
 
     monkeypatch.setattr(Reference, "run", wrong)
-    monkeypatch.setattr(jit, "EFFORT", 0)
+    with_little_effort(monkeypatch)
     for seed in range(20):
         found += bool(agreement.mismatches(agreement.case(seed, "float64"), "float64", 1))
     assert found == 20

@@ -68,11 +68,12 @@ class Engine:
 
         It imports what this process would import. OpenBLAS chooses its kernels itself: variables
         that force a choice may have been set for another reason than speed, and where the kernels
-        of its choice are wrong, the losses say so.
+        of its choice are wrong, the losses say so. Nothing is compiled already.
         """
         kept = {name: value for name, value in os.environ.items() if name not in BLAS_CHOICES}
         path = os.pathsep.join(folder for folder in sys.path if folder)
-        return {**kept, **dict.fromkeys(THREAD_COUNTS, str(threads)), "PYTHONPATH": path}
+        fresh = {"PYTHONPATH": path, "CHAINRULE_CACHE": "off"}
+        return {**kept, **dict.fromkeys(THREAD_COUNTS, str(threads)), **fresh}
 
 
 ENGINES = {
