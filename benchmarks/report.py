@@ -50,6 +50,7 @@ CLAIM = (
     "at least {each} times as long on each workload, and {wide} runs at {part:.0f} % of the peak "
     "or more. "
 )
+SHARE = 0.03  # of a step: kernels that take less are not listed
 HOW = """
 ## How to measure it
 
@@ -72,6 +73,8 @@ def page(lines: Sequence[Line], picture: str, notes: str = "") -> str:
         parts += [_comparison(lines), _claim(lines), _costs(lines), _left_out(lines)]
     if any(line["kind"] == "scaling" for line in lines):
         parts.append(_scaling(lines, picture))
+    if any(line["kind"] == "where" for line in lines):
+        parts.append(_where(lines))
     packages = sorted({engine.package for engine in ENGINES.values() if engine.package})
     return "\n".join([*parts, notes, HOW.format(packages=" ".join(packages))]).rstrip() + "\n"
 
@@ -191,6 +194,27 @@ def _scaling(lines: Sequence[Line], picture: str) -> str:
     said = "784-w-w-10 relu, cross-entropy, Adam, by chainrule alone."
     shown = f"![cost against batch and width]({picture})"
     return f"\n## Cost against batch and width\n\n{said}\n\n{shown}\n\n{_table(head, rows)}\n"
+
+
+def _where(lines: Sequence[Line]) -> str:
+    """The kernels of each workload that take a part worth naming."""
+    wholes = {line["workload"]: line for line in lines if line["kind"] == "where"}
+    rows = []
+    for line in (line for line in lines if line["kind"] == "kernel"):
+        whole = wholes[line["workload"]]
+        if line["share"] < SHARE:
+            continue
+        us = " ".join(number(value) for value in line["us"])
+        speed = f"{line['gflops']:.0f}" if line["gflops"] else "–"
+        share = f"{100 * line['share']:.0f} %"
+        rows.append([line["workload"], str(whole["threads"]), line["kernel"], us, speed, share])
+    head = ["workload", "threads", "kernel", "µs of each thread", "GFLOP/s", "of all kernels"]
+    waits = ", ".join(f"{name} {number(line['waits_us'])}" for name, line in wholes.items())
+    said = (
+        "What each kernel stores, its loops, and how long they take (`chainrule bench --where`); "
+        f"those below {100 * SHARE:.0f} % are left out. Threads wait for each other, µs per step: "
+    )
+    return f"\n## Where the time goes\n\n{said}{waits}.\n\n{_table(head, rows)}\n"
 
 
 def plot(lines: Sequence[Line]) -> str:

@@ -7,10 +7,10 @@ best peer takes at least 2.5 times as long as chainrule (geometric mean), at lea
 on each, and the widest network runs at 75 % or more of the multiply-adds that the processor does at
 all, measured in the same run.
 
-Runs `chainrule bench` with every engine that is installed and then its --scaling, and keeps their
-lines of JSON in docs/performance.jsonl, of which `python -m benchmarks.report` makes a page. Says
-what is missed and by how much, and ends with exit code 1 then. With --judge nothing is measured:
-the lines that are there are judged.
+Runs `chainrule bench` with every engine that is installed, its --scaling, and --where for each
+workload, and keeps their lines of JSON in docs/performance.jsonl, of which `python -m
+benchmarks.report` makes a page. Says what is missed and by how much, and ends with exit code 1
+then. With --judge nothing is measured: the lines that are there are judged.
 """
 
 from __future__ import annotations
@@ -69,9 +69,10 @@ def measure(path: Path, rounds: int) -> None:
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     threads = ",".join(str(count) for count in sorted({1, cores()}))
-    options = ["--threads", threads, "--rounds", str(rounds), "--record", str(part)]
-    for command in (["--engines", "all"], ["--scaling"]):
-        code = chainrule(["bench", *command, *options])
+    commands = [["--engines", "all", "--threads", threads], ["--scaling", "--threads", threads]]
+    commands += [["--where", name] for name in WORKLOADS]
+    for command in commands:
+        code = chainrule(["bench", *command, "--rounds", str(rounds), "--record", str(part)])
         if code > 1:  # 1: a figure is void, which the lines say
             sys.exit(code)
     part.replace(path)

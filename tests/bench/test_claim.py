@@ -34,6 +34,21 @@ SCALING = [
     for width, batch, us in [(1024, 32, 10.0), (1024, 256, 80.0), (256, 256, 5.0)]
 ]
 
+WHERE: list[dict] = [
+    {"kind": "where", "workload": "sgd_b1", "threads": 1, "us_per_step": 4.0, "waits_us": 0.5},
+    *(
+        {
+            "kind": "kernel",
+            "workload": "sgd_b1",
+            "kernel": kernel,
+            "us": [us],
+            "share": us / 3.5,
+            "gflops": None,
+        }
+        for kernel, us in (("W_1 for n h", 3.4), ("b_1 for h", 0.1))
+    ),
+]
+
 
 def result(name: str, engine: str, us: float) -> dict:
     return {
@@ -60,7 +75,7 @@ def made(ratios: dict[str, float] | None = None, part: float = 0.8) -> list[dict
         lines.append(workload_line(workload, PEAK))
         lines.append(result(name, "chainrule", us))
         lines.append(result(name, "jax", us * (ratios or {}).get(name, 3.0)))
-    return [*lines, *SCALING]
+    return [*lines, *SCALING, *WHERE]
 
 
 @pytest.fixture
@@ -112,10 +127,10 @@ def test_a_planted_line_that_misses_the_claim_is_named_and_ends_with_1(judged, l
     assert says in said
 
 
-def test_a_run_records_both_commands_and_keeps_the_old_lines_if_one_fails(tmp_path, monkeypatch):
+def test_a_run_records_all_commands_and_keeps_the_old_lines_if_one_fails(tmp_path, monkeypatch):
     path = tmp_path / "lines.jsonl"
     path.write_text("old")
-    codes = iter([1, 0, 0, 2])
+    codes = iter([1, *[0] * 9, 2])
     given = []
 
     def command(arguments: list[str]) -> int:
@@ -126,12 +141,14 @@ def test_a_run_records_both_commands_and_keeps_the_old_lines_if_one_fails(tmp_pa
 
     monkeypatch.setattr(training_step, "chainrule", command)
     training_step.measure(path, 15)  # a void figure is for the judge
-    assert path.read_text() == "--engines\n--scaling\n"
+    recorded = ["--engines", "--scaling", *["--where"] * 7]
+    assert path.read_text().split() == recorded
     assert given[0][:3] == ["bench", "--engines", "all"]
+    assert [arguments[2] for arguments in given[2:]] == list(WORKLOADS)
     assert all(arguments[arguments.index("--rounds") + 1] == "15" for arguments in given)
     with pytest.raises(SystemExit) as ended:
         training_step.measure(path, 15)
-    assert (ended.value.code, path.read_text()) == (2, "--engines\n--scaling\n")
+    assert (ended.value.code, path.read_text().split()) == (2, recorded)
 
 
 def test_the_page_is_made_of_the_lines(tmp_path):
@@ -154,6 +171,9 @@ def test_the_page_is_made_of_the_lines(tmp_path):
     wide = next(line for line in page.splitlines() if line.startswith("| wide_b256"))
     assert "| 6,400: missed, 1.20 times as long | 7,390: missed, 1.04 times as long |" in wide
     assert "](page-scaling.svg)" in page
+    assert "| sgd_b1 | 1 | W_1 for n h | 3.40 | – | 97 % |" in page
+    assert "b_1 for h" not in page, "a kernel of 3 % and less"
+    assert "µs per step: sgd_b1 0.50." in page
     assert (tmp_path / "page-scaling.svg").read_text().startswith("<svg")
 
 
