@@ -154,11 +154,11 @@ MADE_OF = {
 def test_a_coefficient_that_is_off_in_its_last_bits_is_found(function, monkeypatch):
     table = getattr(tables, MADE_OF[function])
     first, *others = table[32]
-    wrong = float(np.float32(first * (1 + 2.0**-20)))  # at most 16 units of 2^-24
+    wrong = float(np.float32(first * (1 + 2.0**-19)))  # in the last of 24 bits by at most 32
     monkeypatch.setitem(table, 32, (wrong, *others))
     ulp, _ = judge.worst(vectors(np.float32), function, judge.sample(seed=3, stride=1 << 14))
     assert ulp > WORST[function].float32
-    assert ulp < 10 * BOUND_ULP, "the planted error is to be small"
+    assert ulp < 20 * BOUND_ULP, "the planted error is to be small"
 
 
 # The same bits everywhere.
