@@ -12,12 +12,14 @@ from chainrule.plan.simplify import simplify
 
 # What one machine instruction, or a polynomial of our own, computes for one entry.
 SCALAR = frozenset(
-    "add sub mul div neg pow exp log log1p expm1 sqrt tanh erf sigmoid softplus abs sign "
-    "maximum minimum where gt ge lt le eq".split()
+    "add sub mul div neg pow exp log log1p expm1 sqrt tanh erf gelu sigmoid softplus abs "
+    "sign maximum minimum where gt ge lt le eq".split()
 )
 REDUCTIONS = frozenset(("sum", "max", "min", "argmax", "contract", "scatter_add"))
-COSTLY = frozenset("exp log log1p expm1 tanh erf sigmoid softplus pow div sqrt uniform".split())
-POLYNOMIALS = frozenset("exp log log1p expm1 tanh erf sigmoid softplus pow uniform".split())
+COSTLY = frozenset(
+    "exp log log1p expm1 tanh erf gelu sigmoid softplus pow div sqrt uniform".split()
+)
+POLYNOMIALS = frozenset("exp log log1p expm1 tanh erf gelu sigmoid softplus pow uniform".split())
 # Reading through these may reach another entry than the one at the same indices.
 ELSEWHERE = frozenset(("rename", "merge", "split", "slice", "pad", "concat", "gather"))
 LEAST_ROWS = 8  # a product with fewer rows reads its right side too seldom to copy it first

@@ -84,4 +84,5 @@ def vectors(dtype: type, lanes: int | None = 0) -> Vectors:
         lanes: numbers in one vector; 0: as many as a register holds; None: plain scalars.
     """
     real = REALS[np.dtype(dtype)]
-    return Vectors(jit.Code(text(real, host_lanes(real) if lanes == 0 else lanes)), real)
+    code = jit.object_code(text(real, host_lanes(real) if lanes == 0 else lanes), jit.FULL)
+    return Vectors(jit.Code(code), real)

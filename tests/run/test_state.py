@@ -14,7 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.run.engine import Engine
-from chainrule.run.jit import Code
+from chainrule.run.jit import FULL, Code, object_code
 from tests.run.engines import data, trained
 
 X86 = """
@@ -56,7 +56,7 @@ class State:
     """Reads and sets the control word of the calling thread."""
 
     def __init__(self) -> None:
-        self._code = Code(ARM if ON_ARM else X86)
+        self._code = Code(object_code(ARM if ON_ARM else X86, FULL))
         self._get = ctypes.CFUNCTYPE(ctypes.c_int64)(self._code.address("get"))
         self._set = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._code.address("set"))
 

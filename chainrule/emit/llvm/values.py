@@ -355,11 +355,5 @@ SCALARS: dict[str, Callable[..., Val]] = {
     "abs": lambda b, x: b.intrinsic("fabs", b.real_of(x)),
     "sqrt": lambda b, x: b.intrinsic("sqrt", b.real_of(x)),
     "sign": lambda b, x: _sign(b, b.real_of(x)),
-    **{
-        describe.__name__: _ours(describe)
-        for describe in (
-            *(functions.exp, functions.log, functions.log1p, functions.expm1),
-            *(functions.tanh, functions.sigmoid, functions.softplus, functions.erf),
-        )
-    },
+    **{name: _ours(describe) for name, describe in functions.FUNCTIONS.items()},
 }
