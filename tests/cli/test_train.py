@@ -330,8 +330,17 @@ def test_a_learning_rate_that_is_too_high_ends_with_4_and_says_where_the_weights
     assert "Lower --lr (now 1e+09; a safe first try is 0.01) or set --clip-norm" in done.err
 
 
+# A process that a shell starts in the background does not hear Ctrl-C, nor do those it starts.
+HEARING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from chainrule.cli import main
+sys.exit(main())
+"""
+
+
 def test_ctrl_c_saves_what_was_learned_and_ends_with_130(tmp_path):
-    command = [sys.executable, "-m", "chainrule", "train", "digits", "--epochs", "1000000"]
+    command = [sys.executable, "-c", HEARING, "train", "digits", "--epochs", "1000000"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes) as process:
@@ -340,7 +349,10 @@ def test_ctrl_c_saves_what_was_learned_and_ends_with_130(tmp_path):
         while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "interrupted in step" in err
     assert "Traceback" not in err

@@ -112,6 +112,7 @@ from tests.run.engines import data, loop_of
 from chainrule.training.progress import Progress
 from chainrule.training.data import row_order
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells may have switched it off
 threads = int(sys.argv[1])
 X, y = data(400_000, 20, 10, np.float64)
 options = {"loss": "cross_entropy", "optimizer": "adam", "batch_size": 10, "epochs": 3}
