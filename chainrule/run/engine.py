@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.emit.llvm.barrier import CALL, DONE, REST, RUN, SIZE, SPINS, STOP
+from chainrule.emit.llvm.barrier import CALL, DONE, LEAST, MOST, REST, RUN, SIZE, STOP
 from chainrule.emit.llvm.module import write_module
 from chainrule.plan.steps import StepPlan
 from chainrule.run.block import Block
@@ -38,7 +38,7 @@ class Memory:
     def __init__(self, plan: StepPlan) -> None:
         self.shared = np.zeros(SIZE, np.int64)
         how = waiting(plan.threads)
-        self.shared[[REST, CALL, SPINS]] = how.rest, how.number, how.spins
+        self.shared[[REST, CALL, LEAST, MOST]] = how.rest, how.number, how.least, how.most
         self.arena = np.zeros(plan.arena_bytes + 64, np.uint8)
         base = -(-self.arena.ctypes.data // 64) * 64
         places = [b.offset for b in plan.buffers.values()]

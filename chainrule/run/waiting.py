@@ -8,9 +8,10 @@ import platform
 import sys
 from dataclasses import dataclass
 
-# About as long as putting a thread to sleep and waking it takes (some 10 µs): at worst twice the
-# best choice (Karlin, Manasse, McGeoch & Owicki 1990, competitive spinning).
-SPINS = 20_000
+# How often a thread looks before it sleeps: some 10 µs, about as long as sleeping and waking takes
+# at best, so at worst twice the best choice (Karlin, Manasse, McGeoch & Owicki 1990, competitive
+# spinning); and 100 µs, what waking a virtual processor takes.
+LEAST_SPINS, MOST_SPINS = 20_000, 200_000
 FUTEX = {"x86_64": 202, "aarch64": 98}  # numbers of the system call: asm/unistd.h
 
 
@@ -20,23 +21,24 @@ class Waiting:
 
     Attributes:
         rest, number: the function that sleeps and wakes, and its first argument.
-        spins: how often a thread looks before it sleeps.
+        least, most: how often a thread looks before it sleeps; see `emit.llvm.barrier`.
     """
 
     rest: int
     number: int
-    spins: int
+    least: int
+    most: int
 
 
 def waiting(threads: int) -> Waiting:
     """For a team of so many threads: with more of them than processors nobody looks twice."""
-    spins = SPINS if threads <= processors() else 0
+    spins = (LEAST_SPINS, MOST_SPINS) if threads <= processors() else (0, 0)
     number = FUTEX.get(platform.machine(), 0) if sys.platform == "linux" else 0
     if number:
-        return Waiting(_address(ctypes.CDLL(None).syscall), number, spins)
+        return Waiting(_address(ctypes.CDLL(None).syscall), number, *spins)
     if sys.platform == "win32":
-        return Waiting(_address(ctypes.WinDLL("kernel32").SwitchToThread), 0, spins)
-    return Waiting(_address(ctypes.CDLL(None).sched_yield), 0, spins)
+        return Waiting(_address(ctypes.WinDLL("kernel32").SwitchToThread), 0, *spins)
+    return Waiting(_address(ctypes.CDLL(None).sched_yield), 0, *spins)
 
 
 def spread_out(part: int, threads: int) -> None:

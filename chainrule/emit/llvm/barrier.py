@@ -1,15 +1,19 @@
 """What the threads of a step share: where they stand, and how they wait for each other.
 
-A thread that waits looks at a number again and again, for a while: as long as it would take to put
-it to sleep and wake it up. Then it sleeps, so that a machine with other work to do can do it.
+A thread that waits looks at a number again and again, for a while. Then it sleeps, so that a
+machine with other work to do can do it. How long it looks follows from what has happened: twice as
+long after each time that looking was enough, a quarter after each time that it slept. Where all
+threads run all the time nobody sleeps, which would cost them more than a step (a virtual processor
+takes 50 to 100 µs to wake up); where something else runs nobody looks for long.
 """
 
 from __future__ import annotations
 
 # Places in the block of whole numbers that threads share; each stands in a cache line of its own.
 LINE = 8
-ARRIVED, TURN, ASLEEP, STOP, DONE, HALT, REST, CALL, SPINS = (LINE * i for i in range(9))
-SIZE = LINE * 9
+ARRIVED, TURN, ASLEEP, STOP, DONE, HALT, REST, CALL, LEAST, MOST = (LINE * i for i in range(10))
+SIZE = LINE * 10
+LESS = 4
 RUN = REST  # before it stands what a run changes, from it on what it is given
 # FUTEX_WAIT and FUTEX_WAKE, among the threads of one process (linux/futex.h)
 SLEEP, WAKE = 128, 129
@@ -18,7 +22,10 @@ NO_MORE = "i64 0, i64 0, i64 0"  # of the arguments of futex: no time limit, no 
 
 
 def barrier(threads: int) -> str:
-    """The text of ``void wait(i64* shared)``: the last thread to arrive lets all go on.
+    """The text of ``void wait(i64* shared, i64* patience)``: the last to arrive lets all go on.
+
+    ``patience`` belongs to the thread: how often it looks before it sleeps. It stays between
+    ``shared[LEAST]`` and ``shared[MOST]``.
 
     ``shared[REST]`` is the address of a function that is called, with the number ``shared[CALL]``
     first, to sleep until ``shared[TURN]`` changes and to wake those who do: Linux's ``syscall``
@@ -29,17 +36,16 @@ def barrier(threads: int) -> str:
     the turn is still the same; who opens changes the turn first and then looks who is asleep.
     """
     return f"""\
-define internal void @wait(ptr %shared) nounwind {{
+define internal void @wait(ptr %shared, ptr %patience.at) nounwind {{
 entry:
   %turn.at = getelementptr i64, ptr %shared, i64 {TURN}
   %arrived.at = getelementptr i64, ptr %shared, i64 {ARRIVED}
   %asleep.at = getelementptr i64, ptr %shared, i64 {ASLEEP}
   %rest.at = getelementptr i64, ptr %shared, i64 {REST}
   %call.at = getelementptr i64, ptr %shared, i64 {CALL}
-  %spins.at = getelementptr i64, ptr %shared, i64 {SPINS}
   %rest = load ptr, ptr %rest.at, align 8
   %number = load i64, ptr %call.at, align 8
-  %spins = load i64, ptr %spins.at, align 8
+  %spins = load i64, ptr %patience.at, align 8
   %turn = load atomic i64, ptr %turn.at acquire, align 8
   %before = atomicrmw add ptr %arrived.at, i64 1 acq_rel
   %last = icmp eq i64 %before, {threads - 1}
@@ -58,11 +64,17 @@ spin:
   %count = phi i64 [ 0, %entry ], [ %more, %again ]
   %now = load atomic i64, ptr %turn.at acquire, align 8
   %opened = icmp ne i64 %now, %turn
-  br i1 %opened, label %done, label %check
+  br i1 %opened, label %seen, label %check
 check:
   %patient = icmp slt i64 %count, %spins
   br i1 %patient, label %again, label %sleep
 sleep:
+  %less = sdiv i64 %spins, {LESS}
+  %least.at = getelementptr i64, ptr %shared, i64 {LEAST}
+  %least = load i64, ptr %least.at, align 8
+  %few = icmp slt i64 %less, %least
+  %fewer = select i1 %few, i64 %least, i64 %less
+  store i64 %fewer, ptr %patience.at, align 8
   %told = atomicrmw add ptr %asleep.at, i64 1 seq_cst
   %slept = call i64 %rest(i64 %number, ptr %turn.at, i64 {SLEEP}, i64 %turn, {NO_MORE})
   %awake = atomicrmw sub ptr %asleep.at, i64 1 seq_cst
@@ -70,6 +82,17 @@ sleep:
 again:
   %more = add i64 %count, 1
   br label %spin
+seen:
+  %slept.once = icmp sgt i64 %count, %spins
+  br i1 %slept.once, label %done, label %soon
+soon:
+  %twice = mul i64 %spins, 2
+  %most.at = getelementptr i64, ptr %shared, i64 {MOST}
+  %most = load i64, ptr %most.at, align 8
+  %many = icmp sgt i64 %twice, %most
+  %more.patience = select i1 %many, i64 %most, i64 %twice
+  store i64 %more.patience, ptr %patience.at, align 8
+  br label %done
 done:
   ret void
 }}

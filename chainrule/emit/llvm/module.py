@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chainrule.emit.llvm.barrier import DONE, HALT, STOP, barrier
+from chainrule.emit.llvm.barrier import DONE, HALT, LEAST, STOP, barrier
 from chainrule.emit.llvm.builder import Builder
 from chainrule.emit.llvm.clock import Clock
 from chainrule.emit.llvm.loops import PANEL, write_kernel
@@ -94,7 +94,7 @@ def _steps(
     work = clock.begin()
     for number, (wait, (name, slots)) in enumerate(zip(plan.wait, calls, strict=True)):
         if wait and shared:
-            work += ["  call void @wait(ptr %shared)", *clock.lap(2 * number)]
+            work += ["  call void @wait(ptr %shared, ptr %patience)", *clock.lap(2 * number)]
         given = []
         for slot in slots:
             at, pointer = f"%a{number}.{slot}", f"%b{number}.{slot}"
@@ -102,7 +102,7 @@ def _steps(
             work.append(f"  {pointer} = load ptr, ptr {at}, align 8")
             given.append(f"ptr {pointer}")
         work += [f"  call void @{name}({', '.join(given)}, i64 %part)", *clock.lap(2 * number + 1)]
-    together = ["  call void @wait(ptr %shared)"] if shared else []
+    together = ["  call void @wait(ptr %shared, ptr %patience)"] if shared else []
     together += clock.lap(2 * len(calls))
     advance = []
     for i, (slot, step) in enumerate(moving):
@@ -117,6 +117,7 @@ def _steps(
         done=DONE,
         halt=HALT,
         loss=loss,
+        patience=PATIENCE.format(least=LEAST) if shared else "",
         real="float" if plan.itemsize == 4 else "double",
         work="\n".join(work),
         together="\n".join(together),
@@ -128,10 +129,16 @@ def _steps(
 # only for finite x) or a request to stop. The others read its decision behind the barrier: the
 # number of the last step or 0, because where a step has no other barrier thread 0 may by then have
 # decided about the next one.
+PATIENCE = """\
+  %patience = alloca i64, align 8
+  %patience.first.at = getelementptr i64, ptr %shared, i64 {least}
+  %patience.first = load i64, ptr %patience.first.at, align 8
+  store i64 %patience.first, ptr %patience, align 8
+"""
 STEPS = """\
 define void @steps(ptr %shared, ptr noalias %table, i64 %part, i64 %count) nounwind {{
 entry:
-  %stop.at = getelementptr i64, ptr %shared, i64 {stop}
+{patience}  %stop.at = getelementptr i64, ptr %shared, i64 {stop}
   %done.at = getelementptr i64, ptr %shared, i64 {done}
   %halt.at = getelementptr i64, ptr %shared, i64 {halt}
   %loss.at = getelementptr ptr, ptr %table, i64 {loss}
