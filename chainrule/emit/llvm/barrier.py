@@ -2,7 +2,8 @@
 
 A thread that waits looks at a number again and again, for a while. Then it sleeps, so that a
 machine with other work to do can do it. How long it looks follows from what has happened: twice as
-long after each time that looking was enough, a quarter after each time that it slept. Where all
+long after each time that looking was enough, a quarter after each time that it slept, and now and
+then as long as at first. Where all
 threads run all the time nobody sleeps, which would cost them more than a step (a virtual processor
 takes 50 to 100 µs to wake up); where something else runs nobody looks for long.
 """
@@ -13,7 +14,9 @@ from __future__ import annotations
 LINE = 8
 ARRIVED, TURN, ASLEEP, STOP, DONE, HALT, REST, CALL, LEAST, MOST = (LINE * i for i in range(10))
 SIZE = LINE * 10
-LESS = 4
+# The patience of a thread that has slept is divided by LESS; after TRIES with the least it has the
+# most once more, for threads that wake each other up all the time wait longer than the least.
+LESS, TRIES = 4, 16
 RUN = REST  # before it stands what a run changes, from it on what it is given
 # FUTEX_WAIT and FUTEX_WAKE, among the threads of one process (linux/futex.h)
 SLEEP, WAKE = 128, 129
@@ -45,11 +48,13 @@ entry:
   %call.at = getelementptr i64, ptr %shared, i64 {CALL}
   %rest = load ptr, ptr %rest.at, align 8
   %number = load i64, ptr %call.at, align 8
+  %most.at = getelementptr i64, ptr %shared, i64 {MOST}
+  %most = load i64, ptr %most.at, align 8
   %spins = load i64, ptr %patience.at, align 8
   %turn = load atomic i64, ptr %turn.at acquire, align 8
   %before = atomicrmw add ptr %arrived.at, i64 1 acq_rel
-  %last = icmp eq i64 %before, {threads - 1}
-  br i1 %last, label %open, label %spin
+  %latest = icmp eq i64 %before, {threads - 1}
+  br i1 %latest, label %open, label %spin
 open:
   store atomic i64 0, ptr %arrived.at monotonic, align 8
   %next = add i64 %turn, 1
@@ -69,12 +74,18 @@ check:
   %patient = icmp slt i64 %count, %spins
   br i1 %patient, label %again, label %sleep
 sleep:
-  %less = sdiv i64 %spins, {LESS}
   %least.at = getelementptr i64, ptr %shared, i64 {LEAST}
   %least = load i64, ptr %least.at, align 8
-  %few = icmp slt i64 %less, %least
-  %fewer = select i1 %few, i64 %least, i64 %less
-  store i64 %fewer, ptr %patience.at, align 8
+  %less = sdiv i64 %spins, {LESS}
+  %enough = icmp sgt i64 %less, %least
+  %fewer = select i1 %enough, i64 %less, i64 %least
+  %down = sub i64 %spins, 1
+  %last = sub i64 %least, {TRIES}
+  %tired = icmp slt i64 %down, %last
+  %another = select i1 %tired, i64 %most, i64 %down
+  %low = icmp sle i64 %spins, %least
+  %next.spins = select i1 %low, i64 %another, i64 %fewer
+  store i64 %next.spins, ptr %patience.at, align 8
   %told = atomicrmw add ptr %asleep.at, i64 1 seq_cst
   %slept = call i64 %rest(i64 %number, ptr %turn.at, i64 {SLEEP}, i64 %turn, {NO_MORE})
   %awake = atomicrmw sub ptr %asleep.at, i64 1 seq_cst
@@ -87,8 +98,6 @@ seen:
   br i1 %slept.once, label %done, label %soon
 soon:
   %twice = mul i64 %spins, 2
-  %most.at = getelementptr i64, ptr %shared, i64 {MOST}
-  %most = load i64, ptr %most.at, align 8
   %many = icmp sgt i64 %twice, %most
   %more.patience = select i1 %many, i64 %most, i64 %twice
   store i64 %more.patience, ptr %patience.at, align 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chainrule.emit.llvm.barrier import DONE, HALT, LEAST, STOP, barrier
+from chainrule.emit.llvm.barrier import DONE, HALT, MOST, STOP, barrier
 from chainrule.emit.llvm.builder import Builder
 from chainrule.emit.llvm.clock import Clock
 from chainrule.emit.llvm.loops import PANEL, write_kernel
@@ -117,7 +117,7 @@ def _steps(
         done=DONE,
         halt=HALT,
         loss=loss,
-        patience=PATIENCE.format(least=LEAST) if shared else "",
+        patience=PATIENCE.format(most=MOST) if shared else "",
         real="float" if plan.itemsize == 4 else "double",
         work="\n".join(work),
         together="\n".join(together),
@@ -131,7 +131,7 @@ def _steps(
 # decided about the next one.
 PATIENCE = """\
   %patience = alloca i64, align 8
-  %patience.first.at = getelementptr i64, ptr %shared, i64 {least}
+  %patience.first.at = getelementptr i64, ptr %shared, i64 {most}
   %patience.first = load i64, ptr %patience.first.at, align 8
   store i64 %patience.first, ptr %patience, align 8
 """
