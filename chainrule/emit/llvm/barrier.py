@@ -3,9 +3,9 @@
 A thread that waits looks at a number again and again, for a while. Then it sleeps, so that a
 machine with other work to do can do it. How long it looks follows from what has happened: twice as
 long after each time that looking was enough, a quarter after each time that it slept, and now and
-then as long as at first. Where all
-threads run all the time nobody sleeps, which would cost them more than a step (a virtual processor
-takes 50 to 100 µs to wake up); where something else runs nobody looks for long.
+then as long as at first. Where all threads run all the time nobody sleeps, which would cost them
+more than a step (a virtual processor takes 50 to 100 µs to wake up); where something else runs
+nobody looks for long.
 """
 
 from __future__ import annotations
