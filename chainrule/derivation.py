@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from chainrule.errors import ParameterError
 from chainrule.expr import EXAMPLES, Definition, Expr
 from chainrule.netfile import Definable, define
 from chainrule.plan.derived import Derived, derived
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from chainrule.run.bind import Array
     from chainrule.run.machine import Machine
     from chainrule.run.reference import Reference
+
+MOST_THREADS = 1024
 
 
 class Derivation:
@@ -72,9 +75,16 @@ class Derivation:
 
         Returns:
             A function of arrays, called as the derivation is.
+
+        Raises:
+            ParameterError: `threads` is no whole number from 1 to 1024.
         """
         from chainrule.run.machine import Machine
 
+        known = isinstance(threads, int) and not isinstance(threads, bool)
+        if threads is not None and not (known and 1 <= threads <= MOST_THREADS):
+            what = f"threads must be a whole number from 1 to {MOST_THREADS}, got {threads!r}"
+            raise ParameterError(what)
         return Machine(self._derived.program, threads)
 
     def python(self) -> str:

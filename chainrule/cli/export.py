@@ -35,7 +35,7 @@ def export(
     batch_size: Annotated[int | None, Parameter(metavar="N")] = None,
     optimizer: Annotated[str | None, Parameter(metavar="NAME")] = None,
     sizes: Sizes = None,
-    dtype: FloatType = "float32",
+    dtype: FloatType | None = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -67,9 +67,9 @@ def export(
         if what == "predict":
             hint = f"Train it first, or export a step: --what step {safe(str(path))}"
             raise ParameterError("a network in a file has no weights to predict with", hint=hint)
-        call = _step_of_file(path, optimizer or "sgd", sizes, batch_size, dtype)
+        call = _step_of_file(path, optimizer or "sgd", sizes, batch_size, dtype or "float32")
     else:
-        given = {"--optimizer": optimizer, "--sizes": sizes}
+        given = {"--optimizer": optimizer, "--sizes": sizes, "--dtype": dtype}
         extra = [option for option, value in given.items() if value is not None]
         if extra:
             raise ParameterError(f"{' and '.join(extra)}: the run says that itself")

@@ -50,7 +50,7 @@ class Block:
         last: another block of this layout. Where `values` are its arrays it is copied at once.
 
     Attributes:
-        arrays: by name, without padding; the padding is 0.
+        arrays: by name, without padding. What stands in the padding does not matter.
         addresses: by name, in bytes.
     """
 

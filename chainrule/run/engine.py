@@ -173,7 +173,10 @@ class Engine:
         told = None if watch is None else lambda: watch(memory.done)
         # Python sees Ctrl-C only between native calls, so one that takes long is made elsewhere
         short = self.pace_s is not None and steps * self.pace_s < PATIENCE_S
-        together(calls, memory.stop, told, wait=wait, short=short)
+        if short and len(calls) == 1:
+            calls[0]()
+        else:
+            together(calls, memory.stop, told, wait=wait)
         self.pace_s = (time.perf_counter() - began) / max(memory.done, 1)
         self._idle.append(memory)
         return memory.done

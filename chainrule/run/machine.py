@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +16,7 @@ from chainrule.run.demands import Demands, demands, refuse
 from chainrule.run.engine import Engine
 from chainrule.run.jit import host
 from chainrule.run.targets import TARGETS
+from chainrule.run.waiting import processors
 
 MOST_ENGINES = 16  # sizes for which code is kept; the one used longest ago goes first
 
@@ -25,7 +25,7 @@ MOST_ENGINES = 16  # sizes for which code is kept; the one used longest ago goes
 def processor(kind: str | None = None) -> Processor:
     """This processor, or one of the `TARGETS`, as far as plans must know it."""
     here = TARGETS[kind].host if kind else host()
-    return Processor(here.register_bytes, here.registers, os.cpu_count() or 1)
+    return Processor(here.register_bytes, here.registers, processors())
 
 
 class Machine:

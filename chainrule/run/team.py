@@ -67,7 +67,6 @@ def together(
     watch: Callable[[], None] | None = None,
     *,
     wait: bool = True,
-    short: bool = False,
 ) -> None:
     """Make all calls at the same time and wait for them.
 
@@ -76,15 +75,14 @@ def together(
         watch: is called now and then meanwhile.
         wait: whether an error in this thread, Ctrl-C for one, waits until the calls have ended. If
             not, they go on in the background.
-        short: that the calls take less than `PATIENCE_S`: this thread makes the first of them
-            itself, and hears Ctrl-C only afterwards.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
         Exception: whatever `watch` raises, or the first of the calls that failed.
     """
     team = [Work(call, part, len(calls)) for part, call in enumerate(calls)]
-    helpers = [_taken() for _ in range(len(team) - short)]
+    # this thread makes none of them: Ctrl-C might come before the call, and the others wait for it
+    helpers = [_taken() for _ in team]
     try:
         _begin(team, helpers)
         for work in team:
@@ -98,7 +96,8 @@ def together(
             _wait_for(team)
         raise
     finally:
-        _resting.extend(helpers)
+        free = (h for h, work in zip(helpers, team, strict=True) if work.ended.is_set())
+        _resting.extend(free)
     for work in team:
         if work.error is not None:
             raise work.error
@@ -112,12 +111,9 @@ def _taken() -> Helper:
 
 
 def _begin(team: Sequence[Work], helpers: Sequence[Helper]) -> None:
-    """Give each helper its work; what is left over is done here. Asked twice it is begun once."""
-    own = len(team) - len(helpers)
-    for work, helper in zip(team[own:], helpers, strict=True):
+    """Give each helper its work. Asked twice it is done once."""
+    for work, helper in zip(team, helpers, strict=True):
         helper.give(work)
-    for work in team[:own]:
-        work.do()
 
 
 def _wait_for(team: Sequence[Work]) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 # How often a thread looks before it sleeps: some 10 µs, about as long as sleeping and waking takes
@@ -50,10 +51,11 @@ def spread_out(part: int, threads: int) -> None:
     """
     if threads == 1 or not hasattr(os, "sched_setaffinity"):
         return
-    allowed = os.sched_getaffinity(0)
-    if threads == len(allowed):
-        os.sched_setaffinity(0, {sorted(allowed)[part]})
-        os.sched_setaffinity(0, allowed)
+    with suppress(OSError):  # not allowed here, or the processors have just changed: no harm
+        allowed = os.sched_getaffinity(0)
+        if threads == len(allowed):
+            os.sched_setaffinity(0, {sorted(allowed)[part]})
+            os.sched_setaffinity(0, allowed)
 
 
 def processors() -> int:

@@ -3,8 +3,9 @@
 Compiling a network with all effort, in the tiles that are fastest, takes 0.1 to 1 s; with little
 effort, in small tiles, a tenth of that, and its steps take some times as long. Nobody knows how
 many there will be, so it is done as one rents skis: the quick code is used for about as long as the
-other takes to compile. Together that is at most twice what the best choice would have taken
-(Karlin, Manasse, Rudolph & Sleator 1988, competitive snoopy caching). The bits are the same: the
+other takes to compile. Together that is about twice what the best choice would have taken at worst
+(Karlin, Manasse, Rudolph & Sleator 1988, competitive snoopy caching); where a single step would
+take the quick code long, it is not made at all. The bits are the same: the
 order of additions does not depend on tiles.
 """
 
@@ -18,12 +19,24 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from chainrule.plan.steps import StepPlan
+from chainrule.plan.tiles import work
 from chainrule.run.block import Block
 from chainrule.run.engine import Array, Engine
 from chainrule.run.jit import QUICK
 
 # How long compiling with all effort takes, for each byte of quick code: 0.3 s for 25 kB.
 FULL_S_PER_BYTE = 12e-6
+
+# A step of which the quick code would take this long is worth compiling for, for Ctrl-C waits for
+# the step under way; and what arithmetic the quick code does in a second, on each thread.
+LONG_STEP_S = 0.25
+QUICK_PER_S = 4e9
+
+
+def _quick_step_s(plan: StepPlan) -> float:
+    keep = set(plan.buffer_of)
+    total = sum(work(k, keep, plan.sizes) for k in plan.kernels)
+    return total / (QUICK_PER_S * plan.threads)
 
 
 class WarmEngine:
@@ -36,6 +49,8 @@ class WarmEngine:
     def __init__(self, plan: StepPlan, per_step: Sequence[str], loss: str) -> None:
         self.plan, self._per_step, self._loss = plan, per_step, loss
         self._fast = Engine.stored(plan, per_step, loss)
+        if self._fast is None and _quick_step_s(plan) > LONG_STEP_S:
+            self._fast = Engine(plan, per_step, loss)
         self._quick = self._fast or Engine(plan.small, per_step, loss, QUICK)
         self._left_s = FULL_S_PER_BYTE * self._quick.code_bytes  # the quick code may run so long
         self._finishing = threading.Lock()

@@ -133,7 +133,8 @@ class Compiled:
             }
             first, rest = self._of_step.run(given)
             rows = np.stack([np.broadcast_to(x, len(numbers)) for x in (first, *rest.values())])
-            cast = rows.astype(self.dtype)
+            with np.errstate(over="ignore"):  # an infinite rate is reported as what it does
+                cast = rows.astype(self.dtype)
             found |= dict(zip(self._scalars, cast, strict=True))
         return found
 

@@ -133,3 +133,5 @@ def test_a_run_knows_its_sizes_and_its_rule(cr, pets_run):
     done = cr("export", pets_run, "--sizes", "n=3", "--optimizer", "sgd")
     assert done.code == 2
     assert "--optimizer and --sizes: the run says that itself" in done.err
+    done = cr("export", pets_run, "--dtype", "float64")
+    assert (done.code, "--dtype: the run says that itself" in done.err) == (2, True)

@@ -12,6 +12,7 @@ from chainrule.emit.c.file import source
 from chainrule.errors import ParameterError
 from chainrule.expr import Definition, const, input_
 from chainrule.io.load import load
+from chainrule.netfile import parse_net
 from chainrule.ops import OPS, sum_
 from chainrule.plan.derived import derived
 from chainrule.plan.program import program
@@ -264,3 +265,10 @@ def test_a_network_with_another_name_gives_a_function_with_another_name():
     other = replace(task, definition=replace(task.definition, name="own net"))
     text = source(step_as_c(other, Optimizer("sgd"), Limits(), {"m": 2}, 4))
     assert "void own_net_step(" in text
+
+
+@pytest.mark.parametrize("name", ["f", "x0", "e", "u"])
+def test_an_array_may_be_called_what_a_number_ends_with(name, tmp_path):
+    statement = f"input {name}: n\ninput X: n m\ninput y: m\nreturn mse(sigmoid({name} @ X), y)"
+    found = derived(parse_net(statement), [name]).program
+    assert compiled(source(gradients_as_c(found, {"n": 3, "m": 4}, 4)), tmp_path)

@@ -1,6 +1,7 @@
 """Runs that end early end after a whole step: lost losses, Ctrl-C, and `Engine.stop`."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from chainrule.errors import DivergenceError
 from chainrule.netfile import define
 from chainrule.nn import mlp
 from chainrule.ops.losses import mse
+from chainrule.run import team
 from tests.run.engines import data, loop_of, sha, some_steps, trained
 
 
@@ -150,3 +152,35 @@ def test_ctrl_c_in_an_epoch_stops_within_a_second_with_the_weights_of_a_whole_st
     assert seconds < 1
     assert 50 <= steps < 40_000, "in the middle of the first epoch"
     assert off < 1e-9 < 1e-3 < moved, "the weights after so many steps of the reference"
+
+
+def test_ctrl_c_between_the_parts_of_a_short_run_leaves_nobody_waiting(monkeypatch):
+    """The moment at which some threads have begun and wait for one that has not."""
+    loop = loop_of(NET, *data(100, 20, 10), threads=2, **CLASSES)
+    for _ in range(2):
+        some_steps(loop, 10, 30)  # its pace is known now: a run of 30 steps is short
+    give, given = team.Helper.give, []
+
+    def interrupted(helper, work):
+        give(helper, work)
+        given.append(work)
+        if len(given) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(team.Helper, "give", interrupted)
+    stretch = some_steps(loop, 10, 30)
+    assert stretch.interrupted
+    assert len(stretch.losses) < 30
+    assert all(work.ended.is_set() for work in given)
+    monkeypatch.undo()
+    assert len(some_steps(loop, 10, 30).losses) == 30, "the helpers are free again"
+
+
+def test_threads_that_may_not_move_stay_where_they_are(monkeypatch):
+    def refused(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", refused, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    loop = loop_of(NET, *data(100, 20, 10), threads=2, **CLASSES)
+    assert len(some_steps(loop, 10, 30).losses) == 30

@@ -1,14 +1,18 @@
 """The number of threads changes no bit of any result."""
 
+import os
+
 import numpy as np
 import pytest
 
 from chainrule.definition import with_loss
 from chainrule.derivation import derive
+from chainrule.errors import ParameterError
 from chainrule.netfile import define
 from chainrule.nn import mlp
 from chainrule.ops.activations import tanh
 from chainrule.ops.losses import mse
+from chainrule.run import machine
 from tests.run.engines import data, sha, trained
 
 THREADS = (1, 2, 3, 8)
@@ -87,3 +91,18 @@ def test_the_hash_sees_one_bit():
     x = np.ones(4, np.float32)
     assert sha({"x": x}) != sha({"x": np.nextafter(x, 2)})
     assert sha({"x": x}) != sha({"y": x})
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True, 10_000])
+def test_a_number_of_threads_that_makes_no_sense_is_refused_at_once(threads):
+    with pytest.raises(ParameterError, match="threads must be a whole number from 1 to 1024, got"):
+        derive(NETS["sigmoid_mse"]).compile(threads=threads)
+
+
+def test_no_more_threads_are_planned_than_processors_may_be_used(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    machine.processor.cache_clear()
+    try:
+        assert machine.processor().cores == 1
+    finally:
+        machine.processor.cache_clear()

@@ -49,7 +49,7 @@ RESERVED = frozenset(
 )
 
 
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")  # not the suffix of 0.0f
 _CONSTANT = re.compile(r" *const \w+ (?P<name>\w+) = ")
 
 
