@@ -38,7 +38,10 @@ def barrier(threads: int) -> str:
     Nobody sleeps through the turn: who goes to sleep says so first (ASLEEP) and then sleeps only if
     the turn is still the same; who opens changes the turn first and then looks who is asleep.
     """
-    return f"""\
+    return BARRIER.replace("OTHERS", str(threads - 1))
+
+
+BARRIER = f"""\
 define internal void @wait(ptr %shared, ptr %patience.at) nounwind {{
 entry:
   %turn.at = getelementptr i64, ptr %shared, i64 {TURN}
@@ -53,7 +56,7 @@ entry:
   %spins = load i64, ptr %patience.at, align 8
   %turn = load atomic i64, ptr %turn.at acquire, align 8
   %before = atomicrmw add ptr %arrived.at, i64 1 acq_rel
-  %latest = icmp eq i64 %before, {threads - 1}
+  %latest = icmp eq i64 %before, OTHERS
   br i1 %latest, label %open, label %spin
 open:
   store atomic i64 0, ptr %arrived.at monotonic, align 8
