@@ -19,11 +19,10 @@ def spelled(*values: object) -> str:
 
     >>> from chainrule.expr import input_
     >>> x = input_("x", "m=2")
-    >>> print(spelled({"a": x + 1, "b": x}))
+    >>> print(spelled({"a": x + x, "b": x}))
     #0 input () (('name','x')) ('m') {'m':2} 'float'
-    #1 const () (('value',1.0)) () {} 'float'
-    #2 add (#0,#1) () ('m') {'m':2} 'float'
-    {'a':#2,'b':#0}
+    #1 add (#0,#0) () ('m') {'m':2} 'float'
+    {'a':#1,'b':#0}
     """
     writer = _Writer()
     last = [writer.text(value) for value in values]
