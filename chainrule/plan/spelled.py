@@ -18,8 +18,9 @@ def spelled(*values: object) -> str:
         TypeError: something of a type that is not known here.
 
     >>> from chainrule.expr import input_
+    >>> from chainrule.ops import OPS
     >>> x = input_("x", "m=2")
-    >>> print(spelled({"a": x + x, "b": x}))
+    >>> print(spelled({"a": OPS["add"](x, x), "b": x}))
     #0 input () (('name','x')) ('m') {'m':2} 'float'
     #1 add (#0,#0) () ('m') {'m':2} 'float'
     {'a':#1,'b':#0}
