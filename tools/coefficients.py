@@ -11,6 +11,7 @@ below 2^-28 for float32 and 2^-57 for float64: at most 1/16 ULP before the coeff
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -165,12 +166,15 @@ def interpolate(fit: Fit, bits: int, degree: int) -> list[Number]:
     return power
 
 
+def value_at(coefficients: list[Number], x: Number) -> Number:
+    """The polynomial with these power coefficients, lowest first, at x (Horner)."""
+    return functools.reduce(lambda total, c: total * x + c, reversed(coefficients))
+
+
 def worst_error(fit: Fit, bits: int, coefficients: list[Number]) -> Number:
     """The largest relative error that the polynomial causes in the finished function."""
     samples = [*chebyshev_nodes(fit.low[bits], fit.high[bits], 201), fit.low[bits], fit.high[bits]]
-    return max(
-        abs(mp.polyval(coefficients[::-1], x) - fit.function(x)) * fit.weight(x) for x in samples
-    )
+    return max(abs(value_at(coefficients, x) - fit.function(x)) * fit.weight(x) for x in samples)
 
 
 def rounded(value: Number, bits: int) -> float:

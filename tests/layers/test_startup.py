@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 IMPORT_LIMIT_S = 0.150
 HELP_LIMIT_S = 0.200
-OWN_LIMIT_S = 0.075  # of that ours, where the libraries behind the command line alone take long
+OWN_LIMIT_S = 0.060  # on top of an empty command line, where that alone takes long
 MOST_ATTEMPTS = 10
 
 OPTIONAL = {
@@ -29,7 +29,7 @@ LATER = {"numpy", "cyclopts", "rich"}
 IMPORT = (
     "import time; start = time.perf_counter(); import chainrule; print(time.perf_counter() - start)"
 )
-LIBRARIES = "import cyclopts, cyclopts.help, rich.console"
+EMPTY = "import cyclopts; cyclopts.App(help='', help_format='plaintext')(['--help'])"
 HELP = "import sys; from chainrule.cli import main; sys.exit(main())"
 LIST_MODULES = """
 import atexit, json, sys
@@ -70,9 +70,14 @@ def test_import_takes_less_than_150_ms():
 
 
 def test_help_takes_less_than_200_ms_from_start_to_end_of_the_process():
-    libraries = best_of(lambda: seconds(LIBRARIES), 0.0)
-    limit = max(HELP_LIMIT_S, libraries + OWN_LIMIT_S)  # on a slow machine nothing takes less
-    assert best_of(lambda: seconds(HELP, "--help"), limit) < limit
+    ours = empty = float("inf")
+    for _ in range(MOST_ATTEMPTS):  # in turn: a slow moment of the machine is slow for both
+        empty = min(empty, seconds(EMPTY))
+        ours = min(ours, seconds(HELP, "--help"))
+        limit = max(HELP_LIMIT_S, empty + OWN_LIMIT_S)  # on a slow machine nothing takes less
+        if ours < limit:
+            break
+    assert ours < limit
 
 
 def test_import_loads_no_optional_module_and_nothing_before_it_is_used():
