@@ -112,7 +112,8 @@ def without_scalars(
     """Take out what depends on numbers of the step alone (its count, the learning rate).
 
     Such values are the same for every entry. They are computed once a step, in double precision
-    whatever the arrays are: 1 − βᵗ cancels in float32.
+    whatever the arrays are: 1 − βᵗ cancels in float32. To divide by one is to multiply by its
+    reciprocal, which is computed once a step too: a division takes as long as ten products.
 
     Args:
         outputs: roots by name.
@@ -132,6 +133,8 @@ def without_scalars(
     def step(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
         if node in pure or node.op in LEAVES:
             return node
+        if node.op == "div" and node.inputs[1] in pure:
+            return OPS["mul"](inputs[0], _slot(OPS["div"](1.0, node.inputs[1]), taken))
         swapped = tuple(_slot(x, taken) if x in pure else x for x in inputs)
         return node if swapped == node.inputs else OPS[node.op](*swapped, **dict(node.attrs))
 
