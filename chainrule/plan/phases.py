@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chainrule.expr import Expr
-from chainrule.plan.kernels import Kernel
+from chainrule.plan.kernels import Kernel, leaves
 from chainrule.plan.lower import ELSEWHERE, LEAVES
 
 
@@ -63,6 +63,25 @@ def waits(
         found.append(conflict)
         since = mine if conflict else [*since, *mine]
     return found
+
+
+def prepared_early(
+    kernels: Sequence[Kernel], axis_of: Mapping[Kernel, str], buffer_of: Mapping[Expr, str]
+) -> list[Kernel]:
+    """The same kernels; those that read inputs alone come before the first wait of the others.
+
+    Each copy of a transposed matrix would make all threads wait before it can be read; so does one
+    wait for all copies, and there is one anyway.
+    """
+    stored = {x for k in kernels for x in k.stores}
+    alone = [not any(leaves(x, stored) - {*k.values} for x in k.values) for k in kernels]
+    start = alone.index(False) if False in alone else len(kernels)
+    late = {k for k, free in zip(kernels[start:], alone[start:], strict=True) if free}
+    others = [k for k in kernels if k not in late]
+    waiting = zip(others, waits(others, axis_of, buffer_of), strict=True)
+    first = next((kernels.index(k) for k, wait in waiting if wait), len(kernels))
+    before, after = kernels[:first], kernels[first:]
+    return [*before, *(k for k in after if k in late), *(k for k in after if k not in late)]
 
 
 def _conflict(a: Access, b: Access) -> bool:

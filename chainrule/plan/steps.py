@@ -11,7 +11,16 @@ from chainrule.expr import Axes, Expr
 from chainrule.ops import OPS
 from chainrule.plan.kernels import Kernel, kernels
 from chainrule.plan.lower import lower
-from chainrule.plan.phases import LINE_BYTES, Access, accesses, aligned, arena, lifetimes, waits
+from chainrule.plan.phases import (
+    LINE_BYTES,
+    Access,
+    accesses,
+    aligned,
+    arena,
+    lifetimes,
+    prepared_early,
+    waits,
+)
 from chainrule.plan.tiles import (
     NEAR_BYTES,
     Processor,
@@ -146,10 +155,12 @@ def plan_step(
     lanes = cpu.register_bytes // itemsize
     keep = set(buffer_of)
     total = sum(work(k, keep, sizes) for k in cut)
-    if threads is None:
-        trial = [shape_of(k, keep, sizes, lanes, 2, examples, cpu) for k in cut]
-        pauses = sum(waits(cut, _axes(cut, sizes, trial), buffer_of))
-        threads = threads_for(total, pauses, cpu.cores)
+    if threads != 1:
+        trial = [shape_of(k, keep, sizes, lanes, threads or 2, examples, cpu) for k in cut]
+        axes = _axes(cut, sizes, trial)
+        cut = prepared_early(cut, axes, buffer_of)
+        pauses = sum(waits(cut, axes, buffer_of))
+        threads = threads or threads_for(total, pauses, cpu.cores)
     described = _described(buffer_of, sizes, itemsize, lanes, {*owned, *padded})
     far = sum(described[name].bytes for name in roots if name in inputs) > NEAR_BYTES
     shapes = [shape_of(k, keep, sizes, lanes, threads, examples, cpu, far) for k in cut]

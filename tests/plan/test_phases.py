@@ -8,7 +8,7 @@ from chainrule.ops import OPS, sum_
 from chainrule.ops.activations import tanh
 from chainrule.ops.indexing import rename
 from chainrule.plan.kernels import Kernel
-from chainrule.plan.phases import Access, accesses, arena, lifetimes, waits
+from chainrule.plan.phases import Access, accesses, arena, lifetimes, prepared_early, waits
 
 ALIGN = 64
 
@@ -103,6 +103,22 @@ def test_threads_wait_where_values_are_read_at_other_places():
 
 def test_threads_that_only_read_the_same_input_do_not_wait():
     assert not waits_between(kernel(COLUMN_SUMS, COLUMN_SUMS), kernel(ROW_SUMS, ROW_SUMS), "mk")
+
+
+def test_copies_of_inputs_come_before_the_first_wait_of_the_others():
+    across = sum_(tanh(X), ("m",))
+    copy, other = (OPS["exp"](input_(name, "k m")) for name in "UV")
+    first, second, third = kernel(tanh(X)), kernel(across, across), kernel(tanh(across) + copy)
+    cut = [first, second, kernel(copy), third, kernel(other)]
+    buffers = {x: str(i) for i, k in enumerate(cut) for x in k.stores}
+    axis_of = dict(zip(cut, "kmmkm", strict=True))
+    assert waits(cut, axis_of, buffers) == [False, True, False, True, False]
+    early = prepared_early(cut, axis_of, buffers)
+    assert early == [first, cut[2], cut[4], second, third]
+    assert sum(waits(early, axis_of, buffers)) == 2
+    used = kernel(tanh(across) + copy)
+    axis_of[used] = "k"
+    assert prepared_early([second, cut[2], used], axis_of, buffers) == [second, cut[2], used]
 
 
 def test_accesses_say_what_is_read_and_written_where():
