@@ -9,6 +9,8 @@ from chainrule.expr import Axes, Expr
 from chainrule.plan.kernels import Kernel, base, inside, leaves
 from chainrule.plan.lower import POLYNOMIALS
 
+LEAF = 32  # consecutive examples that are summed in order; leaves are then added pairwise
+GROUP = 4  # leaves that are summed at once; a power of two
 TURNED_ROWS = 16  # rows of a tile that is transposed: entries of one cache line in float32
 GATHERED_ROWS = 4  # rows that are fetched at the same time from wherever they lie
 SUMS = 8  # independent sums that keep the arithmetic busy: 4 cycles for each term, two at a time
@@ -19,6 +21,7 @@ PANEL_TILES = 4  # tiles that must share a copied panel: fewer do not repay the 
 PANEL_BYTES = 16_384  # half a first-level cache: what is smaller stays there without being copied
 PANELS_BYTES = 131_072  # a quarter of a second-level cache: copies that all rows take columns from
 POLYNOMIAL_WORK = 12  # arithmetic of one of our functions, for one entry
+KEPT_BYTES = 65_536  # for the sums of groups of examples, in the frame of a function
 NEAR_BYTES = 131_072  # a kernel that overwrites more in all does not find it in its caches
 LONG = 16  # terms of a sum that take as long as a cache line that comes from far away
 WAIT_WORK = 250_000  # operations that one core does while threads wait for each other once
@@ -48,6 +51,8 @@ class Shape:
         panels: how many tiles side by side take their columns from copies at the same time.
         panel_entries: room for these copies.
         ahead: whether what a tile overwrites is fetched into the cache while it is computed.
+        by_groups: whether a sum over many examples goes from group to group of leaves, all tiles
+            for each, so that operands larger than a cache are read once instead of for each tile.
     """
 
     rows: int
@@ -59,6 +64,7 @@ class Shape:
     panels: int = 0
     panel_entries: int = 0
     ahead: bool = False
+    by_groups: bool = False
 
     @property
     def has_panel(self) -> bool:
@@ -107,6 +113,8 @@ def shape_of(
         rows = GATHERED_ROWS
     terms = _count(k.root["over"], sizes) if k.root is not None and k.root.op == "contract" else 0
     shape = Shape(rows, vectors, threads, examples, lanes, ahead=far and terms >= LONG)
+    if _by_groups(k, sizes, shape, examples, cpu.register_bytes // lanes):
+        return replace(shape, by_groups=True)
     right = right_side(k, keep)
     if right is None or shape.chunk(sizes[k.axes[0]]) < PANEL_TILES * rows:
         return shape
@@ -116,6 +124,42 @@ def shape_of(
     room = PANELS_BYTES // (one * cpu.register_bytes // lanes)
     panels = max(1, min(-(-columns // vectors), room))
     return replace(shape, panel=right, panels=panels, panel_entries=panels * one)
+
+
+def _by_groups(
+    k: Kernel, sizes: Mapping[str, int], shape: Shape, examples: str, itemsize: int
+) -> bool:
+    """Whether a product over examples reads more than stays near, and makes little of it."""
+    if k.root is None or k.root.op != "contract" or tuple(k.root["over"]) != (examples,):
+        return False
+    if len(k.axes) != 2 or not 0 < kept_entries(k, sizes, shape) * itemsize <= KEPT_BYTES:
+        return False
+    return sum(sizes[axis] for axis in k.axes) * sizes[examples] * itemsize > NEAR_BYTES
+
+
+def kept_entries(k: Kernel, sizes: Mapping[str, int], shape: Shape) -> int:
+    """Entries of the sums of groups that a thread keeps, for rows in whole vectors; 0: no group."""
+    levels = kept_levels(sizes[shape.examples])
+    rows, columns = (sizes[axis] for axis in k.axes)
+    return levels * -(-rows // shape.threads) * -(-columns // shape.lanes) * shape.lanes
+
+
+def groups_before_last(rows: int) -> int:
+    """How many whole groups of leaves are summed and kept before the last leaves.
+
+    >>> groups_before_last(128), groups_before_last(129)
+    (0, 1)
+    """
+    return (-(-rows // LEAF) - 1) // GROUP
+
+
+def kept_levels(rows: int) -> int:
+    """How many levels of a tree of groups are in use at some time.
+
+    >>> kept_levels(128), kept_levels(129), kept_levels(1797)
+    (0, 1, 4)
+    """
+    return groups_before_last(rows).bit_length()
 
 
 def right_side(k: Kernel, keep: Set[Expr]) -> Expr | None:

@@ -13,8 +13,8 @@ from chainrule.emit.c.values import Env, Values
 from chainrule.emit.llvm.functions import c_name
 from chainrule.expr import Axes, Expr
 from chainrule.plan.kernels import Kernel
+from chainrule.plan.tiles import LEAF
 
-LEAF = 32  # consecutive examples that are summed in order
 SUMS = ("sum", "contract")
 EXTREMES = {"max": "above", "argmax": "above", "min": "below"}
 Body = Callable[[Env], None]

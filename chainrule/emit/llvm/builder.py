@@ -245,6 +245,11 @@ class Builder:
             found = self._known[x.depth][key] = result.name
         return Val(found, FLOAT, x.vector, x.depth)
 
+    def sums(self, kind: str, left: Sequence[str], right: Sequence[str]) -> list[str]:
+        """The sums of two rows of registers, here."""
+        pairs = zip(left, right, strict=True)
+        return [self.op(f"fadd {kind} {x}, {y}", self.depth) for x, y in pairs]
+
     def stack_slot(self, kind: str) -> str:
         """Room for one value in the frame of the function."""
         slot = self.fresh()

@@ -9,12 +9,13 @@ from chainrule.emit.llvm.builder import FLOAT, INT, Builder, Val
 from chainrule.emit.llvm.places import Env, Index, Place
 from chainrule.emit.llvm.reduce import Cell, Reduction
 from chainrule.emit.llvm.scatter import Scatter
+from chainrule.emit.llvm.tree import Kept
 from chainrule.emit.llvm.values import Values
 from chainrule.expr import Axes, Expr
 from chainrule.plan.kernels import Kernel
 from chainrule.plan.lower import LEAVES, POLYNOMIALS
 from chainrule.plan.phases import LINE_BYTES
-from chainrule.plan.tiles import Shape, even, split_axis
+from chainrule.plan.tiles import Shape, even, groups_before_last, kept_levels, split_axis
 
 PANEL = "%panel"  # where this thread copies the columns that a tile needs
 PANEL_AXIS = "column of the panel"
@@ -121,17 +122,59 @@ class _Tiles:
         else:
             self._block(env, zero, self.sizes[self.row_axis])
 
+    def _all_tiles(self, start: Val, count: int, body: Callable[[Rows, Columns], None]) -> None:
+        zero, width = self.b.whole(0), self.sizes[self.lane_axis]
+        self._rows(start, count, lambda rows: self._columns(zero, width, lambda c: body(rows, c)))
+
+    def _by_groups(self, env: Env, start: Val, count: int) -> None:
+        """Group by group of examples all tiles of `count` rows, then what is left of the sums."""
+        b = self.b
+        pitch = -(-self.sizes[self.lane_axis] // b.lanes)
+        kind = b.type(FLOAT, True)
+        examples = self.sizes[self.shape.examples]
+        memory = b.stack_slot(f"[{kept_levels(examples) * count * pitch} x {kind}]")
+
+        def kept_of(rows: Rows, columns: Columns) -> Kept:
+            first, width = rows[0], columns.width
+            assert first is not None
+            assert first.base is not None
+            assert columns.first is not None
+            row = b.binary("sub", first.base, start)
+            left = b.binary("mul", row, b.whole(pitch * b.lanes))
+            corner = b.binary("add", left, columns.first)
+
+            def kept(level: Val, cell: int) -> str:
+                r, v = divmod(cell, width)
+                here = b.binary("add", corner, b.whole((r * pitch + v) * b.lanes))
+                there = b.binary("mul", level, b.whole(count * pitch * b.lanes))
+                place = b.binary("add", there, here)
+                code = f"getelementptr {b.type(FLOAT, False)}, ptr {memory}, i64 {place.ssa}"
+                return b.op(code, place.depth)
+
+            return kept
+
+        def one(k: Val, _: list[str]) -> None:
+            def tile(rows: Rows, columns: Columns) -> None:
+                cells, envs, masks = self._cells(env, rows, columns)
+                sums = Reduction(b, self.k.root, self.values, self.sizes, self.shape.examples)
+                sums.keep_group(cells, envs, masks, k, kept_of(rows, columns))
+
+            self._all_tiles(start, count, tile)
+
+        b.loop("0", str(groups_before_last(examples)), 1, one)
+        self._all_tiles(
+            start, count, lambda rows, c: self._tile(env, rows, c, kept=kept_of(rows, c))
+        )
+
     def _block(self, env: Env, start: Val, count: int) -> None:
         """All columns of `count` rows: row by row, or with a panel column by column."""
+        if self.shape.by_groups:
+            self._by_groups(env, start, count)
+            return
         zero, width = self.b.whole(0), self.sizes[self.lane_axis]
         if self.shape.panel is None:
-
-            def across(rows: Rows) -> None:
-                self._columns(zero, width, lambda columns: self._tile(env, rows, columns))
-
-            self._rows(start, count, across)
+            self._all_tiles(start, count, lambda rows, columns: self._tile(env, rows, columns))
             return
-
         for run in self._runs(zero, width):
             self._panels(env, (start, count), *run)
 
@@ -242,8 +285,10 @@ class _Tiles:
 
         b.loop("0", str(self.sizes[over]), 1, row)
 
-    def _tile(self, env: Env, rows: Rows, columns: Columns, operands: Values | None = None) -> None:
-        """All cells of one tile; a reduction takes its values from `operands`."""
+    def _cells(
+        self, env: Env, rows: Rows, columns: Columns
+    ) -> tuple[list[Cell], dict[Cell, Env], dict[Cell, Val | None]]:
+        """The cells of a tile, where each is, and which lanes of it exist."""
         lanes = self.b.lanes
         cells = [(r, v) for r in range(len(rows)) for v in range(columns.width)]
         envs: dict[Cell, Env] = {}
@@ -258,11 +303,23 @@ class _Tiles:
         masks = {
             c: self.b.first_lanes(columns.tail) if columns.partly(c[1]) else None for c in cells
         }
+        return cells, envs, masks
+
+    def _tile(
+        self,
+        env: Env,
+        rows: Rows,
+        columns: Columns,
+        operands: Values | None = None,
+        kept: Kept | None = None,
+    ) -> None:
+        """All cells of one tile; a reduction takes its values from `operands`."""
+        cells, envs, masks = self._cells(env, rows, columns)
         if self.shape.ahead:
             self._ask_for(cells, envs)
         taken = operands or self.values
         reduced = Reduction(self.b, self.k.root, taken, self.sizes, self.shape.examples)
-        found = reduced.write(cells, envs, masks, vector=columns.first is not None)
+        found = reduced.write(cells, envs, masks, columns.first is not None, kept)
         if self.long and found and len(rows) > 1:
             self._finish_by_rows(rows, cells, envs, masks, found)
             return
