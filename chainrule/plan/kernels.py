@@ -65,7 +65,7 @@ def _cut(
     outputs: Mapping[str, Expr], aside: set[Expr], overwritten: Mapping[Expr, str]
 ) -> tuple[list[Kernel], set[Expr] | None]:
     """The kernels in order; and where there is no order, all that has no place in it."""
-    keep = materialised(outputs.values(), aside)
+    keep = materialised(outputs.values(), aside, set(overwritten.values()))
     reads = {n: leaves(n, keep) for n in postorder(*outputs.values()) if n in keep}
     copies = {x for x in overwritten if x.op == "stop_gradient" and x.inputs[0] in aside}
     hosts = _hosts(reads, overwritten, copies)
@@ -111,11 +111,14 @@ def _kernel(
     return Kernel(stores[0].axes, root, tuple(members), stores)
 
 
-def materialised(outputs: Iterable[Expr], aside: Iterable[Expr] = ()) -> set[Expr]:
+def materialised(
+    outputs: Iterable[Expr], aside: Iterable[Expr] = (), overwritten: Set[str] = frozenset()
+) -> set[Expr]:
     """Nodes that are kept in memory between kernels.
 
     Those are the outputs, every reduction and the operands of products, and what several kernels
-    need and would be dear to compute again, and what is asked for `aside`.
+    need and would be dear to compute again, and what is asked for `aside`. Rows of an input that
+    a product takes are read where they lie, unless the input is `overwritten`.
     """
     roots = tuple(outputs)
     keep = {x for x in (*roots, *aside) if x.op not in LEAVES}
@@ -123,7 +126,8 @@ def materialised(outputs: Iterable[Expr], aside: Iterable[Expr] = ()) -> set[Exp
         if node.op in REDUCTIONS:
             keep.add(node)
         if node.op in ("contract", "scatter_add"):
-            keep.update(y for x in node.inputs if (y := base(x)).op not in LEAVES)
+            operands = (base(x) for x in node.inputs)
+            keep.update(x for x in operands if not _lies_there(x, overwritten))
     while True:
         owners: dict[Expr, set[Expr]] = {}
         for root in keep:
@@ -134,6 +138,12 @@ def materialised(outputs: Iterable[Expr], aside: Iterable[Expr] = ()) -> set[Exp
             return keep
         below = {x for n in shared for x in inside(n, keep)}
         keep |= shared - below  # what lies below may have one owner only once these are kept
+
+
+def _lies_there(x: Expr, overwritten: Set[str]) -> bool:
+    """Whether the entries of an operand are in memory as they are."""
+    rows = x.inputs[0] if x.op == "gather" and x.inputs[1].op == "input" else x
+    return rows.op in LEAVES and (rows is x or rows.name not in overwritten)
 
 
 def base(x: Expr) -> Expr:

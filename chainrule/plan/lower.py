@@ -22,6 +22,8 @@ COSTLY = frozenset(
 POLYNOMIALS = frozenset("exp log log1p expm1 tanh erf gelu sigmoid softplus pow uniform".split())
 # Reading through these may reach another entry than the one at the same indices.
 ELSEWHERE = frozenset(("rename", "merge", "split", "slice", "pad", "concat", "gather"))
+NEAR_ENTRIES = 16_384  # of rows that a product reads again and again from where they lie
+APART = 64  # entries: rows of a multiple of it share few places of a cache
 LEAST_ROWS = 8  # a product with fewer rows reads its right side too seldom to copy it first
 LEAVES = ("input", "const")
 
@@ -59,6 +61,8 @@ def _shaped(sizes: Mapping[str, int], examples: str, node: Expr, inputs: tuple[E
     """Reductions in the form in which they run well."""
     if node.op in LEAVES:
         return node
+    if node.op == "gather" and node.kind == "float" and not _near(node, sizes):
+        return OPS["add"](OPS["gather"](*inputs, node["axis"]), 0.0)
     over = node["over"] if node.op in ("sum", "contract") else ()
     if examples in over and len(over) > 1 and not node.axes:
         # the features of an example first: many examples side by side
@@ -71,6 +75,12 @@ def _shaped(sizes: Mapping[str, int], examples: str, node: Expr, inputs: tuple[E
 
 def _rows(node: Expr, sizes: Mapping[str, int]) -> int:
     return math.prod(sizes[axis] for axis in node.axes[:-1])
+
+
+def _near(rows: Expr, sizes: Mapping[str, int]) -> bool:
+    """Whether rows may be read where they lie as often as a product does: few, and well spread."""
+    entries = math.prod(sizes[axis] for axis in rows.axes)
+    return len(rows.axes) < 2 or (sizes[rows.axes[-1]] % APART != 0 and entries <= NEAR_ENTRIES)
 
 
 def _packed(x: Expr, product: Expr) -> Expr:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule.derivation import derive
-from chainrule.expr import input_
+from chainrule.expr import Spec, input_
 from chainrule.netfile import define
 from chainrule.nn import mlp
 from chainrule.ops import OPS, contraction, sum_
@@ -68,6 +68,32 @@ def test_sgd_stores_no_gradient():
     plan = compiled_step(net, X, y, loss="mse", optimizer="sgd:lr=0.1", batch_size=32).plan
     for name in ("W_1", "b_1", "W_2", "b_2"):
         assert writing(plan, name)[1] == {name}
+
+
+@pytest.mark.parametrize(
+    ("features", "batch", "copied"),
+    [(20, 32, False), (784, 10, False), (784, 32, True), (64, 32, True), (128, 1, True)],
+    ids=["few", "one image after another", "many", "rows of 256 bytes", "rows of 512 bytes"],
+)
+def test_rows_of_a_batch_are_copied_where_reading_them_often_would_cost_more(
+    features, batch, copied
+):
+    X, y = data(40, features, 10)
+    options = {"loss": "cross_entropy", "optimizer": "sgd", "batch_size": batch}
+    plan = compiled_step(mlp([features, 12, 10], "relu"), X, y, **options).plan
+    stored = {x.axes for k in plan.kernels for x in k.stores}
+    assert (("m", "n") in stored) is copied
+
+
+def test_rows_of_an_input_that_is_overwritten_are_copied():
+    """The product of the new weights needs the old rows."""
+    W, rows, V = input_("W", "k n"), input_("i", Spec(("m",), {}, "int")), input_("V", "n h")
+    picked = OPS["gather"](W, rows, "k") @ V
+    low = lower([picked, W - 1.0], {"k": 9, "m": 5, "n": 3, "h": 4})
+    for overwritten, products in ({}, 1), ({"W": "W"}, 2):
+        cut, _ = kernels({"picked": low[picked], "W": low[W - 1.0]}, overwritten)
+        made = [k for k in cut if k.axes in (("m", "n"), ("m", "h"))]
+        assert len(made) == products
 
 
 def test_every_kernel_stores_something_and_has_one_reduction_at_most(adam_plan):
