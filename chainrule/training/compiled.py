@@ -132,10 +132,10 @@ class Compiled:
                 eta.name: numbers.eta,
             }
             first, rest = self._of_step.run(given)
-            rows = np.stack([np.broadcast_to(x, len(numbers)) for x in (first, *rest.values())])
             with np.errstate(over="ignore"):  # an infinite rate is reported as what it does
-                cast = rows.astype(self.dtype)
-            found |= dict(zip(self._scalars, cast, strict=True))
+                for name, value in zip(self._scalars, (first, *rest.values()), strict=True):
+                    found[name] = np.empty(len(numbers), self.dtype)
+                    found[name][...] = value
         return found
 
     @functools.cached_property
