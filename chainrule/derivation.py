@@ -6,7 +6,6 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import ParameterError
 from chainrule.expr import EXAMPLES, Definition, Expr
 from chainrule.netfile import Definable, define
 from chainrule.plan.derived import Derived, derived
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from chainrule.run.bind import Array
     from chainrule.run.machine import Machine
     from chainrule.run.reference import Reference
-
-MOST_THREADS = 1024
 
 
 class Derivation:
@@ -80,11 +77,9 @@ class Derivation:
             ParameterError: `threads` is no whole number from 1 to 1024.
         """
         from chainrule.run.machine import Machine
+        from chainrule.run.waiting import refuse_threads
 
-        known = isinstance(threads, int) and not isinstance(threads, bool)
-        if threads is not None and not (known and 1 <= threads <= MOST_THREADS):
-            what = f"threads must be a whole number from 1 to {MOST_THREADS}, got {threads!r}"
-            raise ParameterError(what)
+        refuse_threads(threads)
         return Machine(self._derived.program, threads)
 
     def python(self) -> str:

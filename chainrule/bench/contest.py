@@ -23,7 +23,7 @@ CHECKED_CALLS = 3
 # Relative, on the mean loss of each checked call: float32 against float64. See `verdict`.
 TOLERANCE = 3e-3
 SLICE_S = 0.02
-PAUSE_S = 0.005  # threads that spin while they wait for work have gone to sleep by then
+PAUSE_S = 0.05  # threads that spin while they wait for work sleep by then: OpenBLAS's take 30 ms
 
 Say = Callable[[str], None]
 Line = dict[str, Any]

@@ -77,7 +77,7 @@ def bench(
         workload = _known(where, WORKLOADS, "--where")
         lines = chain(*(where_lines(workload, count, rounds, _say) for count in counts))
     else:
-        trained = [_known(name, WORKLOADS, "WORKLOAD") for name in workloads or WORKLOADS]
+        trained = [_known(x, WORKLOADS, "WORKLOAD") for x in dict.fromkeys(workloads or WORKLOADS)]
         lines = contest_lines(trained, _engines(engines), counts, rounds, _say)
     found = _shown(lines, record, json=json)
     if not json and found[-1]["kind"] == "summary":
@@ -120,7 +120,8 @@ def _engines(text: str | None) -> list[Engine]:
         return [engine for engine in ENGINES.values() if engine.usual]
     if text == "all":
         return list(ENGINES.values())
-    chosen = [_known(name, ENGINES, "--engines") for name in names(text, "--engines") or ()]
+    named = dict.fromkeys(names(text, "--engines") or ())
+    chosen = [_known(name, ENGINES, "--engines") for name in named]
     if not any(engine.installed for engine in chosen):
         missing = ", ".join(engine.name for engine in chosen)
         hint = f"Install one: {' or '.join(dict.fromkeys(engine.install for engine in chosen))}"

@@ -125,6 +125,7 @@ def train(
     shape: Shape = Shape(),
     updates: Updates = Updates(),
     seed: Annotated[Seed, Parameter(group=UPDATES)] = 0,
+    threads: Annotated[int | None, Parameter(metavar="N", group=UPDATES)] = None,
     results: Results = Results(),
     json: Annotated[Json, Parameter(group=RESULTS)] = False,
     reading: Reading = USUAL,
@@ -142,13 +143,14 @@ def train(
     Args:
         source: digits or a file.
         seed: Fixes division, initial weights and order of rows: same seed, same result.
+        threads: How many threads to use; as many as pay if not given. The result is the same.
     """
     from chainrule.cli import network as choices
     from chainrule.cli.output import note, show, show_json
     from chainrule.cli.summary import outcome, page
     from chainrule.training.diverged import reworded
 
-    hidden, batch_size = choices.hidden_units(shape.hidden), choices.batch(updates.batch_size)
+    hidden, batch = choices.hidden_units(shape.hidden), choices.batch(updates.batch_size)
     ready = _ready(source, data, reading, seed)
     net = choices.network(
         inputs=ready.parts["training"].X.shape[1],
@@ -161,7 +163,7 @@ def train(
     place = results.out or _next_directory(source)
     asked = _asked(ready, net, data, shape, updates, seed, reading)
     try:
-        run = _trained(ready, net, updates, batch_size, seed, results, place, asked)
+        run = _trained(ready, net, updates, batch, seed, threads, results, place, asked)
     except DivergenceError as error:
         words = {"kept": repr(str(place)), "lr": "--lr", "clip_norm": "--clip-norm"}
         raise reworded(error, **words) from error
@@ -171,10 +173,7 @@ def train(
     if run.interrupted:
         after = "1 epoch" if len(run.history) == 1 else f"{len(run.history)} epochs"
         note(f"interrupted in step {run.steps + 1}, after {after}: what was learned is saved")
-    if json:
-        show_json(found)
-    else:
-        show(page(found))
+    show_json(found) if json else show(page(found))
     return INTERRUPTED if run.interrupted else 0
 
 
@@ -222,6 +221,7 @@ def _trained(
     updates: Updates,
     batch_size: int | str | None,
     seed: int,
+    threads: int | None,
     results: Results,
     place: Path,
     asked: dict[str, Any],
@@ -253,6 +253,7 @@ def _trained(
         clip_norm=updates.clip_norm,
         early_stopping=updates.patience,
         progress="off" if results.quiet else "auto",
+        threads=threads,
         run_dir=place,
         overwrite=results.overwrite,
         preprocessing=ready.preparation.text(),

@@ -9,10 +9,13 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
+from chainrule.errors import ParameterError
+
 # How often a thread looks before it sleeps: some 10 µs, about as long as sleeping and waking takes
 # at best, so at worst twice the best choice (Karlin, Manasse, McGeoch & Owicki 1990, competitive
 # spinning); and 100 µs, what waking a virtual processor takes.
 LEAST_SPINS, MOST_SPINS = 20_000, 200_000
+MOST_THREADS = 1024
 FUTEX = {"x86_64": 202, "aarch64": 98}  # numbers of the system call: asm/unistd.h
 
 
@@ -56,6 +59,22 @@ def spread_out(part: int, threads: int) -> None:
         if threads == len(allowed):
             os.sched_setaffinity(0, {sorted(allowed)[part]})
             os.sched_setaffinity(0, allowed)
+
+
+def refuse_threads(threads: object) -> None:
+    """Raise a ParameterError unless this is None or a number of threads.
+
+    >>> refuse_threads(2)
+    >>> refuse_threads(0)
+    Traceback (most recent call last):
+    chainrule.errors.ParameterError: threads must be a whole number from 1 to 1024, got 0
+    """
+    if threads is None:
+        return
+    whole = isinstance(threads, int) and not isinstance(threads, bool)
+    if not whole or threads not in range(1, MOST_THREADS + 1):
+        what = f"threads must be a whole number from 1 to {MOST_THREADS}, got {threads!r}"
+        raise ParameterError(what)
 
 
 def processors() -> int:

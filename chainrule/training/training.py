@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import BatchSizeWarning, DivergenceError, ParameterError
 from chainrule.netfile import Definable, write_net
+from chainrule.run.waiting import refuse_threads
 from chainrule.training.data import Rows, features, float_type, split, weights_of
 from chainrule.training.loop import Callback, Loop, Plan
 from chainrule.training.metrics import chosen, told
@@ -54,6 +55,7 @@ def train(
     metrics: Iterable[str] | None = None,  # None: accuracy, or r2 and mae
     callbacks: Iterable[Callback] = (),  # called with an EpochView; True stops
     progress: Mode = "auto",
+    threads: int | None = None,  # None: as many as pay; the result is the same for any number
     dtype: object = None,  # None: float32 if X is, else float64
     sizes: Mapping[str, int] | None = None,  # of axes that nothing else tells
     start: Mapping[str, object] | None = None,  # values to begin with, by name
@@ -66,8 +68,7 @@ def train(
 ) -> Run:
     """Train a network on data by following its own derivation.
 
-    Labels with a loss of real numbers (half_mse, …) and one output for each class are written
-    one-hot. Ctrl-C ends the training with the weights after a whole step.
+    Labels become one-hot for a loss of real numbers (half_mse, …). Ctrl-C ends after a whole step.
 
     Raises:
         ParameterError: options outside of what they allow, an axis without a size.
@@ -90,7 +91,7 @@ def train(
     _warn_if_cut(batch_size, len(rows))
     about = (known, chosen(task, metrics), preprocessing, dict(source or {}))
     plan = Plan(task, checked, rows, numbers, held_out, values, *about, origin or Origin.of(X))
-    return _run(plan, list(callbacks), progress, dict(options or {}), run_dir, overwrite)
+    return _run(plan, threads, list(callbacks), progress, dict(options or {}), run_dir, overwrite)
 
 
 Sizes = dict[str, int]
@@ -154,6 +155,7 @@ def _warn_if_cut(batch_size: BatchSize | None, rows: int) -> None:
 
 def _run(
     plan: Plan,
+    threads: int | None,
     callbacks: list[Callback],
     progress: Mode,
     options: Mapping[str, Plain],
@@ -161,7 +163,8 @@ def _run(
     overwrite: bool,
 ) -> Run:
     """The training itself, with its run directory if there is to be one."""
-    loop, directory = Loop(replace(plan, soon=True)), None
+    refuse_threads(threads)
+    loop, directory = Loop(replace(plan, threads=threads, soon=True)), None
     shown = Progress(plan.settings.epochs, plan.steps_per_epoch, mode=progress)
     if run_dir is not None:
         write_net(plan.task.definition)  # what cannot be saved is refused before the first step

@@ -46,6 +46,12 @@ def test_json_is_one_object_a_line_and_is_recorded(cr):
     assert len(Path("lines.jsonl").read_text(encoding="utf-8").splitlines()) == 2 * len(found)
 
 
+def test_what_is_named_twice_is_timed_once(cr):
+    done = cr("bench", NAME, NAME, "--engines", "numpy,numpy", *QUICK, "--json")
+    kinds = [line["kind"] for line in lines(done.out)]
+    assert kinds == ["machine", "workload", "result", "summary"]
+
+
 def test_without_json_it_is_a_table_and_says_how_to_install_what_is_missing(cr):
     done = cr("bench", NAME, "--engines", "numpy,jax", "--threads", "1,2", "--rounds", 1)
     assert done.code == 0

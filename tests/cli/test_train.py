@@ -73,6 +73,14 @@ def test_the_same_seed_gives_the_same_result_and_another_one_does_not(cr):
     assert first != other
 
 
+def test_any_number_of_threads_gives_the_same_result(cr):
+    command = ("train", "digits", "--epochs", 2, "--json", "--quiet", "--threads")
+    assert cr(*command, 1).json["results"] == cr(*command, 3).json["results"]
+    refused = cr(*command, 0, "--out", "none")
+    assert (refused.code, Path("none").exists()) == (2, False)
+    assert "threads must be a whole number from 1 to 1024, got 0" in refused.err
+
+
 def test_every_run_has_its_own_directory_unless_told_otherwise(cr):
     command = ("train", "digits", "--epochs", 1, "--quiet")
     assert [cr(*command, "--json").json["run_dir"] for _ in range(2)] == [

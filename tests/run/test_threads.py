@@ -13,6 +13,8 @@ from chainrule.nn import mlp
 from chainrule.ops.activations import tanh
 from chainrule.ops.losses import mse
 from chainrule.run import machine
+from chainrule.training import training
+from chainrule.training.loop import Loop
 from tests.run.engines import data, sha, trained
 
 THREADS = (1, 2, 3, 8)
@@ -97,6 +99,24 @@ def test_the_hash_sees_one_bit():
 def test_a_number_of_threads_that_makes_no_sense_is_refused_at_once(threads):
     with pytest.raises(ParameterError, match="threads must be a whole number from 1 to 1024, got"):
         derive(NETS["sigmoid_mse"]).compile(threads=threads)
+
+
+@pytest.mark.parametrize("threads", [None, 1, 3])
+def test_train_uses_as_many_threads_as_it_is_told(threads, monkeypatch):
+    plans = []
+    monkeypatch.setattr(training, "Loop", lambda plan: plans.append(plan) or Loop(plan))
+    options = {"loss": "cross_entropy", "epochs": 1, "threads": threads, "progress": "off"}
+    training.train(mlp([20, 17, 10]), *data(40, 20, 10), **options)
+    assert [plan.threads for plan in plans] == [threads]
+
+
+def test_train_refuses_a_number_of_threads_before_it_writes_anything(tmp_path):
+    place = tmp_path / "run"
+    with pytest.raises(ParameterError, match="threads must be a whole number from 1 to 1024, got"):
+        training.train(
+            mlp([20, 10]), *data(40, 20, 10), loss="cross_entropy", threads=0, run_dir=place
+        )
+    assert not place.exists()
 
 
 def test_no_more_threads_are_planned_than_processors_may_be_used(monkeypatch):
