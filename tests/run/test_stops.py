@@ -1,5 +1,6 @@
 """Runs that end early end after a whole step: lost losses, Ctrl-C, and `Engine.stop`."""
 
+import faulthandler
 import json
 import os
 import subprocess
@@ -154,6 +155,15 @@ def test_ctrl_c_in_an_epoch_stops_within_a_second_with_the_weights_of_a_whole_st
     assert off < 1e-9 < 1e-3 < moved, "the weights after so many steps of the reference"
 
 
+@pytest.fixture
+def a_minute():
+    """Threads that wait for each other for ever end the process instead."""
+    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.mark.usefixtures("a_minute")
 def test_ctrl_c_between_the_parts_of_a_short_run_leaves_nobody_waiting(monkeypatch):
     """The moment at which some threads have begun and wait for one that has not."""
     loop = loop_of(NET, *data(100, 20, 10), threads=2, **CLASSES)
