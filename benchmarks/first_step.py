@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chainrule.bench.machine import machine
+from chainrule.bench.summary import Line
 from chainrule.cli.output import table
 
 ROOT = Path(__file__).parents[1]
@@ -120,6 +121,19 @@ def pairs(claim: Claim, folder: Path) -> Iterator[dict[str, float]]:
         number += 1
 
 
+def first_step_lines(rounds: int) -> Iterator[Line]:
+    """One line for each claim, without and with a cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        for claim in CLAIMS:
+            endless = pairs(claim, Path(folder))
+            found = [next(endless) for _ in range(max(rounds, LEAST_ROUNDS))]
+            endless.close()
+            for how, goal_s in claim.goals.items():
+                seconds = [pair[how] for pair in found]
+                line = {"kind": "first_step", "name": claim.name, "cache": how, "goal_s": goal_s}
+                yield {**line, "median_s": statistics.median(seconds), "best_s": min(seconds)}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure and say."""
     parser = argparse.ArgumentParser(
@@ -130,31 +144,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"at least {LEAST_ROUNDS}")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    rounds = max(options.rounds, LEAST_ROUNDS)
-    lines = []
-    with tempfile.TemporaryDirectory() as folder:
-        for claim in CLAIMS:
-            endless = pairs(claim, Path(folder))
-            found = [next(endless) for _ in range(rounds)]
-            endless.close()
-            for how, goal_s in claim.goals.items():
-                seconds = [pair[how] for pair in found]
-                median_s, best_s = statistics.median(seconds), min(seconds)
-                line = {"name": claim.name, "cache": how, "goal_s": goal_s}
-                lines.append({**line, "median_s": median_s, "best_s": best_s})
+    lines = list(first_step_lines(options.rounds))
     if options.json:
-        print(json.dumps(machine([1], rounds)))
-        for line in lines:
-            print(json.dumps({"kind": "first_step", **line}))
+        about = machine([1], max(options.rounds, LEAST_ROUNDS))
+        print("\n".join(json.dumps(line) for line in [about, *lines]))
     else:
-        heads = ["", "", "median", "best", "goal"]
-        columns = ("median_s", "best_s", "goal_s")
-        shown = [
-            [line["name"], line["cache"], *(f"{1000 * line[c]:.0f} ms" for c in columns)]
-            for line in lines
-        ]
-        print(table(heads, shown))
+        print(table(HEADS, [cells(line) for line in lines]))
     return int(any(line["median_s"] > line["goal_s"] for line in lines))
+
+
+HEADS = ["", "cache", "median", "best", "goal"]
+
+
+def cells(line: Line) -> list[str]:
+    """A line as a row of a table."""
+    times = (f"{1000 * line[key]:.0f} ms" for key in ("median_s", "best_s", "goal_s"))
+    return [line["name"], line["cache"], *times]
 
 
 if __name__ == "__main__":

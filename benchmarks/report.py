@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import first_step, prediction
 from benchmarks.plot import Panel, figure
 from benchmarks.training_step import EACH, LINES, MEAN, OF_PEAK, WIDE, missed, read
 from chainrule.bench.engines import ENGINES, OURS
@@ -75,6 +76,7 @@ def page(lines: Sequence[Line], picture: str, notes: str = "") -> str:
         parts.append(_scaling(lines, picture))
     if any(line["kind"] == "where" for line in lines):
         parts.append(_where(lines))
+    parts += [_prediction(lines), _first_step(lines)]
     packages = sorted({engine.package for engine in ENGINES.values() if engine.package})
     return "\n".join([*parts, notes, HOW.format(packages=" ".join(packages))]).rstrip() + "\n"
 
@@ -215,6 +217,24 @@ def _where(lines: Sequence[Line]) -> str:
         f"those below {100 * SHARE:.0f} % are left out. Threads wait for each other, µs per step: "
     )
     return f"\n## Where the time goes\n\n{said}{waits}.\n\n{_table(head, rows)}\n"
+
+
+def _prediction(lines: Sequence[Line]) -> str:
+    found = [line for line in lines if line["kind"] == "prediction"]
+    if not found:
+        return ""
+    peak = max(peaks(lines).values())
+    rows = [prediction.cells(line, found, peak) for line in found]
+    said = "All rows at once, probabilities included (`python -m benchmarks.prediction`)."
+    return f"\n## Prediction\n\n{said}\n\n{_table(prediction.heads(found), rows)}\n"
+
+
+def _first_step(lines: Sequence[Line]) -> str:
+    rows = [first_step.cells(line) for line in lines if line["kind"] == "first_step"]
+    if not rows:
+        return ""
+    said = "From the call, or the start of the process (`python -m benchmarks.first_step`)."
+    return f"\n## The first step\n\n{said}\n\n{_table(first_step.HEADS, rows)}\n"
 
 
 def plot(lines: Sequence[Line]) -> str:

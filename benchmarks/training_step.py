@@ -8,9 +8,10 @@ on each, and the widest network runs at 75 % or more of the multiply-adds that t
 all, measured in the same run.
 
 Runs `chainrule bench` with every engine that is installed, its --scaling, and --where for each
-workload, and keeps their lines of JSON in docs/performance.jsonl, of which `python -m
-benchmarks.report` makes a page. Says what is missed and by how much, and ends with exit code 1
-then. With --judge nothing is measured: the lines that are there are judged.
+workload, then benchmarks/prediction.py and benchmarks/first_step.py, and keeps their lines of JSON
+in docs/performance.jsonl, of which `python -m benchmarks.report` makes a page. Says what is missed
+and by how much, and ends with exit code 1 then. With --judge nothing is measured: the lines that
+are there are judged.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
+from benchmarks.first_step import first_step_lines
+from benchmarks.prediction import prediction_lines
 from chainrule.bench.engines import OURS
 from chainrule.bench.machine import cores
 from chainrule.bench.summary import Line, advantages, best, peaks, summary
@@ -75,6 +79,9 @@ def measure(path: Path, rounds: int) -> None:
         code = chainrule(["bench", *command, "--rounds", str(rounds), "--record", str(part)])
         if code > 1:  # 1: a figure is void, which the lines say
             sys.exit(code)
+    with part.open("a", encoding="utf-8") as file:
+        for line in chain(prediction_lines(rounds), first_step_lines(rounds)):
+            print(json.dumps(line), file=file)
     part.replace(path)
 
 

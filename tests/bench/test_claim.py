@@ -140,15 +140,19 @@ def test_a_run_records_all_commands_and_keeps_the_old_lines_if_one_fails(tmp_pat
         return next(codes)
 
     monkeypatch.setattr(training_step, "chainrule", command)
+    for kind in ("prediction", "first_step"):
+        made_up = [{"kind": kind}]
+        monkeypatch.setattr(training_step, f"{kind}_lines", lambda _, made_up=made_up: made_up)
     training_step.measure(path, 15)  # a void figure is for the judge
     recorded = ["--engines", "--scaling", *["--where"] * 7]
-    assert path.read_text().split() == recorded
+    recorded += ['{"kind": "prediction"}', '{"kind": "first_step"}']
+    assert path.read_text().splitlines() == recorded
     assert given[0][:3] == ["bench", "--engines", "all"]
     assert [arguments[2] for arguments in given[2:]] == list(WORKLOADS)
     assert all(arguments[arguments.index("--rounds") + 1] == "15" for arguments in given)
     with pytest.raises(SystemExit) as ended:
         training_step.measure(path, 15)
-    assert (ended.value.code, path.read_text().split()) == (2, recorded)
+    assert (ended.value.code, path.read_text().splitlines()) == (2, recorded)
 
 
 def test_the_page_is_made_of_the_lines(tmp_path):
