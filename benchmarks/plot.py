@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 340, 260
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 30, 44
+LEFT, RIGHT, TOP, BOTTOM = 64, 24, 30, 44
 INK, FAINT, MEASURED, LAW = "#222222", "#dddddd", "#1f5fa8", "#b0572b"
 
 

@@ -193,7 +193,7 @@ def _scaling(lines: Sequence[Line], picture: str) -> str:
         for line in found
     ]
     head = ["width", "batch", "threads", "µs per step", "GFLOP/s", "of the measured peak"]
-    said = "784-w-w-10 relu, cross-entropy, Adam, by chainrule alone."
+    said = "w-w-w-10 relu, cross-entropy, Adam, by chainrule alone."
     shown = f"![cost against batch and width]({picture})"
     return f"\n## Cost against batch and width\n\n{said}\n\n{shown}\n\n{_table(head, rows)}\n"
 

@@ -17,13 +17,13 @@ STEPS = 4
 
 
 def grid() -> Iterator[Workload]:
-    """The wide network with other batches, and with other widths."""
+    """The wide network, with as many inputs as units, with other batches and other widths."""
     shapes = {*((WIDTH, batch) for batch in BATCHES), *((width, BATCH) for width in WIDTHS)}
     for width, batch in sorted(shapes):
         yield replace(
             WORKLOADS[WIDE],
             name=f"wide_{width}_b{batch}",
-            widths=(784, width, width, 10),
+            widths=(width, width, width, 10),
             batch=batch,
             rows=STEPS * batch,
             steps=STEPS,
