@@ -13,8 +13,8 @@ from chainrule.run.engine import Engine
 from chainrule.run.machine import Machine, slot
 
 INPUTS = input_("A", "m n"), input_("C", "m k")
-EXAMPLES = [1200, GROUP * LEAF * 8, GROUP * LEAF * 9 + 1, 1797, 2047]
-COLUMNS = [(64, 32), (33, 10), (7, 31)]
+EXAMPLES = [GROUP * LEAF * 8, GROUP * LEAF * 9 + 1, 1797, 2047]
+COLUMNS = [(64, 32, "float32"), (33, 10, "float64"), (7, 31, "float64")]
 
 
 def machine(threads):
@@ -52,13 +52,12 @@ def in_pairs(leaves):
     return total
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("n", "k"), COLUMNS)
+@pytest.mark.parametrize(("n", "k", "dtype"), COLUMNS)
 @pytest.mark.parametrize("m", EXAMPLES)
 def test_sums_by_groups_have_the_bits_of_sums_tile_by_tile(m, n, k, dtype):
     given = random(m, n, k, dtype)
     wanted = without_groups(machine(1), given)
-    for threads in (1, 2, 3, 8):
+    for threads in (1, 3, 8):
         found, _ = machine(threads)(**given)
         np.testing.assert_array_equal(found, wanted, err_msg=f"{threads} threads")
 
