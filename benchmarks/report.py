@@ -31,10 +31,10 @@ HEAD = """# Performance
 <!-- written by python -m benchmarks.report: do not edit -->
 
 Microseconds per training step, gathering the rows and updating the weights included: medians over
-{rounds} slices of at least 20 ms, taken in turns by processes that live side by side. For each
-engine the better number of threads that it may use is shown, in brackets. Every engine starts from
-the same weights and sees the same rows in the same order; the losses of its first calls agree with
-those of NumPy in float64, or its figure is left out as void.
+{rounds} slices of at least 20 ms, each after as long to warm up, taken in turns by processes that
+live side by side. For each engine the better number of threads that it may use is shown, in
+brackets. Every engine starts from the same weights and sees the same rows in the same order; the
+losses of its first calls agree with those of NumPy in float64, or its figure is left out as void.
 
 - machine: {processor}, {cores} cores ({features}), {system}; load when the run began {load:.1f}
 - date: {date}

@@ -134,8 +134,9 @@ def contest(
 ) -> list[Line]:
     """One line for each contestant: what it took, or why it was left out.
 
-    All processes live side by side; in each round each takes a slice of at least SLICE_S, one
-    after the other, so that a busy moment of the machine meets all of them alike. `compare` is
+    All processes live side by side; in each round each takes a slice of at least SLICE_S, after as
+    long to warm up, one after the other, so that a busy moment of the machine meets all of them
+    alike. `compare` is
     whether losses are held against those in float64, which takes a while for large networks.
     """
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:

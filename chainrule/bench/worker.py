@@ -4,7 +4,7 @@
         → {"ready": true} | {"left_out": "why it cannot"}
     {"check": calls}
         → {"losses": [mean of each call], "seconds": [of each call], "prepare_s": …}
-    {"calls": n}    a slice of the timing
+    {"calls": n}    a slice of the timing: as many calls to warm up, then those that count
         → {"seconds": …, "steps": …}
     {"end": true}
         → {"peak_rss_mb": …}
@@ -60,7 +60,13 @@ class Trial:
         return {"losses": losses, "seconds": seconds, "prepare_s": self.prepare_s}
 
     def slice(self, calls: int) -> Message:
-        """Some calls, timed together."""
+        """Some calls, timed together.
+
+        As many come before them: after a pause processors wake slowly, and caches are cold. A
+        training that takes longer than some milliseconds does not see that.
+        """
+        for _ in range(calls):
+            self.call()
         seconds = math.fsum(self.call()[0] for _ in range(calls))
         return {"seconds": seconds, "steps": calls * self.workload.steps}
 
