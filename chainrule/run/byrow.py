@@ -101,33 +101,33 @@ class ByRow:
         """All chunks, divided among as many threads as pay."""
         whole = count - count % MANY
         pieces: deque[Piece] = deque()
-        work_s = 0.0
+        threads = self.threads or 1
         if whole:
-            work_s = self._cut(arrays, engine(MANY), whole, pieces)
+            threads = self._cut(arrays, engine(MANY), whole, pieces)
         if whole < count:
             pieces.append(functools.partial(self._left, arrays, engine(FEW), whole, count))
-        threads = self.threads or max(1, min(processor().cores, int(work_s / LEAST_S)))
         if threads == 1:
             _work_through(pieces)
         else:
             work = functools.partial(_work_through, pieces)
             together([work] * threads, pieces.clear)
 
-    def _cut(self, arrays: Rows, many: Runs, whole: int, pieces: deque[Piece]) -> float:
-        """Put pieces of the first `whole` rows into `pieces`; about how many seconds they take."""
+    def _cut(self, arrays: Rows, many: Runs, whole: int, pieces: deque[Piece]) -> int:
+        """Put pieces of the first `whole` rows into `pieces`; how many threads pay for them."""
         start = 0
         if many.pace_s is None:
             start = MANY  # the first chunk tells how long the others take
             many.run(self._from(arrays, 0), 1)
-        each_s = many.pace_s or 0.0
+        each_s = max(many.pace_s or 0.0, 1e-9)
         work_s = each_s * (whole - start) / MANY
-        share_s = work_s / (SHARES * (self.threads or processor().cores))
+        threads = self.threads or max(1, min(processor().cores, int(work_s / LEAST_S)))
+        share_s = work_s / (SHARES * threads) if threads > 1 else work_s
         # between pieces Ctrl-C is heard
-        chunks = max(1, int(min(share_s, PATIENCE_S / 2) / max(each_s, 1e-9)))
+        chunks = max(1, round(min(share_s, PATIENCE_S / 2) / each_s))
         for first in range(start, whole, chunks * MANY):
             count = min(chunks, (whole - first) // MANY)
             pieces.append(functools.partial(many.run, self._from(arrays, first), count))
-        return work_s
+        return threads
 
     def _left(self, arrays: Rows, few: Runs, start: int, stop: int) -> None:
         """The rows after the last whole chunk of `MANY`."""
