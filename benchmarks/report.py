@@ -59,7 +59,7 @@ HOW = """
     python -m benchmarks.training_step
     python -m benchmarks.report
 
-What is not installed is named and left out.
+The first takes about 20 minutes. What is not installed is named and left out.
 """
 
 
@@ -225,7 +225,9 @@ def _prediction(lines: Sequence[Line]) -> str:
         return ""
     peak = max(peaks(lines).values())
     rows = [prediction.cells(line, found, peak) for line in found]
-    said = "All rows at once, probabilities included (`python -m benchmarks.prediction`)."
+    said = (
+        "All rows at once, probabilities included, best of all turns (`benchmarks/prediction.py`)."
+    )
     return f"\n## Prediction\n\n{said}\n\n{_table(prediction.heads(found), rows)}\n"
 
 
@@ -233,7 +235,7 @@ def _first_step(lines: Sequence[Line]) -> str:
     rows = [first_step.cells(line) for line in lines if line["kind"] == "first_step"]
     if not rows:
         return ""
-    said = "From the call, or the start of the process (`python -m benchmarks.first_step`)."
+    said = "From the call, or from the start of the process (`benchmarks/first_step.py`)."
     return f"\n## The first step\n\n{said}\n\n{_table(first_step.HEADS, rows)}\n"
 
 
