@@ -74,7 +74,15 @@ def prepared_early(
     wait for all copies, and there is one anyway.
     """
     stored = {x for k in kernels for x in k.stores}
-    alone = [not any(leaves(x, stored) - {*k.values} for x in k.values) for k in kernels]
+    supplied = {name for x, name in buffer_of.items() if x.op == "input"}
+
+    def alone_here(k: Kernel) -> bool:
+        """Whether it reads inputs alone, and overwrites none that others read before."""
+        if any(buffer_of[x] in supplied for x in k.stores):
+            return False
+        return not any(leaves(x, stored) - {*k.values} for x in k.values)
+
+    alone = [alone_here(k) for k in kernels]
     start = alone.index(False) if False in alone else len(kernels)
     late = {k for k, free in zip(kernels[start:], alone[start:], strict=True) if free}
     others = [k for k in kernels if k not in late]

@@ -121,6 +121,18 @@ def test_copies_of_inputs_come_before_the_first_wait_of_the_others():
     assert prepared_early([second, cut[2], used], axis_of, buffers) == [second, cut[2], used]
 
 
+def test_an_input_is_not_overwritten_before_others_have_read_it():
+    W, V = input_("W", "k m"), input_("V", "k m")
+    across, new = sum_(tanh(X), ("m",)), W - 1.0
+    cut = [kernel(tanh(X)), kernel(across, across), kernel(tanh(across) + W), kernel(new)]
+    cut.append(kernel(OPS["exp"](V)))
+    buffers = {W: "W", V: "V", X: "X"} | {x: str(i) for i, k in enumerate(cut) for x in k.stores}
+    axis_of = dict(zip(cut, "kmkmm", strict=True))
+    assert prepared_early(cut, axis_of, buffers)[2] is cut[4]
+    buffers[new] = "W"
+    assert prepared_early(cut, axis_of, buffers)[-1] is cut[3]
+
+
 def test_accesses_say_what_is_read_and_written_where():
     k = kernel(COLUMN_SUMS, COLUMN_SUMS)
     assert accesses(k, "m", {X: "X", COLUMN_SUMS: "s"}) == [
