@@ -136,8 +136,8 @@ def contest(
 
     All processes live side by side; in each round each takes a slice of at least SLICE_S, after as
     long to warm up, one after the other, so that a busy moment of the machine meets all of them
-    alike. `compare` is
-    whether losses are held against those in float64, which takes a while for large networks.
+    alike. `compare` is whether losses are held against those in float64, which takes a while for
+    large networks.
     """
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)

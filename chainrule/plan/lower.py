@@ -62,7 +62,7 @@ def _shaped(sizes: Mapping[str, int], examples: str, node: Expr, inputs: tuple[E
     if node.op in LEAVES:
         return node
     if node.op == "gather" and node.kind == "float" and not _near(node, sizes):
-        return OPS["add"](OPS["gather"](*inputs, node["axis"]), 0.0)
+        return _copied(OPS["gather"](*inputs, node["axis"]))
     over = node["over"] if node.op in ("sum", "contract") else ()
     if examples in over and len(over) > 1 and not node.axes:
         # the features of an example first: many examples side by side
@@ -89,7 +89,12 @@ def _packed(x: Expr, product: Expr) -> Expr:
     if lane not in x.axes or x.axes[-1] == lane or x.kind != "float":
         return x
     order = (*(axis for axis in x.axes if axis != lane), lane)
-    return OPS["add"](transpose(x, order), 0.0)
+    return _copied(transpose(x, order))
+
+
+def _copied(x: Expr) -> Expr:
+    """The same entries in memory of their own: x · 1, which keeps the sign of zeros."""
+    return OPS["mul"](x, 1.0)
 
 
 def _gates(roots: Iterable[Expr]) -> dict[Expr, Expr]:

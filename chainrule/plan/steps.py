@@ -158,9 +158,10 @@ def plan_step(
     if threads != 1:
         trial = [shape_of(k, keep, sizes, lanes, threads or 2, examples, cpu) for k in cut]
         axes = _axes(cut, sizes, trial)
-        cut = prepared_early(cut, axes, buffer_of)
-        pauses = sum(waits(cut, axes, buffer_of))
+        early = prepared_early(cut, axes, buffer_of)
+        pauses = sum(waits(early, axes, buffer_of))
         threads = threads or threads_for(total, pauses, cpu.cores)
+        cut = early if threads > 1 else cut
     described = _described(buffer_of, sizes, itemsize, lanes, {*owned, *padded})
     far = sum(described[name].bytes for name in roots if name in inputs) > NEAR_BYTES
     shapes = [shape_of(k, keep, sizes, lanes, threads, examples, cpu, far) for k in cut]

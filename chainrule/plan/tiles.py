@@ -138,10 +138,15 @@ def _by_groups(
 
 
 def kept_entries(k: Kernel, sizes: Mapping[str, int], shape: Shape) -> int:
-    """Entries of the sums of groups that a thread keeps, for rows in whole vectors; 0: no group."""
+    """Entries of the sums of groups that a thread has room for, rows in whole vectors; 0: no group.
+
+    The last thread has room for what is left over too, and thread 0 for all that is not divided.
+    """
     levels = kept_levels(sizes[shape.examples])
     rows, columns = (sizes[axis] for axis in k.axes)
-    return levels * -(-rows // shape.threads) * -(-columns // shape.lanes) * shape.lanes
+    each = shape.chunk(rows)
+    most = rows - each * (shape.threads - 1) if each else rows
+    return levels * most * -(-columns // shape.lanes) * shape.lanes
 
 
 def groups_before_last(rows: int) -> int:

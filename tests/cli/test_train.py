@@ -22,6 +22,8 @@ from chainrule.cli.network import epochs_for, optimizer
 from chainrule.cli.summary import _advice
 from chainrule.errors import ParameterError
 from chainrule.io.load import load
+from chainrule.training import training
+from chainrule.training.loop import Loop
 
 ROOT = Path(__file__).parents[2]
 PETS = ("--target", "species", "--quiet")
@@ -73,9 +75,12 @@ def test_the_same_seed_gives_the_same_result_and_another_one_does_not(cr):
     assert first != other
 
 
-def test_any_number_of_threads_gives_the_same_result(cr):
+def test_any_number_of_threads_gives_the_same_result(cr, monkeypatch):
+    plans = []
+    monkeypatch.setattr(training, "Loop", lambda plan: plans.append(plan) or Loop(plan))
     command = ("train", "digits", "--epochs", 2, "--json", "--quiet", "--threads")
     assert cr(*command, 1).json["results"] == cr(*command, 3).json["results"]
+    assert [plan.threads for plan in plans] == [1, 3]
     refused = cr(*command, 0, "--out", "none")
     assert (refused.code, Path("none").exists()) == (2, False)
     assert "threads must be a whole number from 1 to 1024, got 0" in refused.err

@@ -14,6 +14,8 @@ from chainrule.ops.indexing import rename
 from chainrule.ops.losses import mse
 from chainrule.plan.kernels import kernels, scattered
 from chainrule.plan.lower import lower
+from chainrule.plan.program import program
+from chainrule.run.machine import Machine
 from tests.run.engines import compiled_step, data, trained
 
 CLASSIFIER = mlp([20, 33, 10], "relu")
@@ -83,6 +85,13 @@ def test_rows_of_a_batch_are_copied_where_reading_them_often_would_cost_more(
     plan = compiled_step(mlp([features, 12, 10], "relu"), X, y, **options).plan
     stored = {x.axes for k in plan.kernels for x in k.stores}
     assert (("m", "n") in stored) is copied
+
+
+def test_copied_rows_keep_the_sign_of_zeros():
+    W, rows = input_("W", "k n"), input_("i", Spec(("m",), {}, "int"))
+    run = Machine(program("f", (W, rows), {"": 1.0 / OPS["gather"](W, rows, "k")}, {}), 1)
+    found, _ = run(W=np.full((3, 64), -0.0), i=np.array([2, 0]))
+    np.testing.assert_array_equal(found, np.full((2, 64), -np.inf))
 
 
 def test_rows_of_an_input_that_is_overwritten_are_copied():

@@ -8,7 +8,7 @@ import pytest
 from chainrule.expr import input_
 from chainrule.ops import OPS
 from chainrule.plan.program import program
-from chainrule.plan.tiles import GROUP, LEAF, groups_before_last
+from chainrule.plan.tiles import GROUP, KEPT_BYTES, LEAF, groups_before_last, kept_levels
 from chainrule.run.engine import Engine
 from chainrule.run.machine import Machine, slot
 
@@ -84,6 +84,16 @@ def test_leaves_are_added_as_a_counter_carries(m):
         terms = np.concatenate([terms, np.zeros((1, 64, 32), "float32")])
     found, _ = machine(2)(**given)
     np.testing.assert_array_equal(found, in_pairs(list(terms)))
+
+
+@pytest.mark.parametrize(("threads", "rows"), [(100, 97), (16, 15 * 16), (16, 16 * 8)])
+def test_sums_of_groups_fit_into_the_frame_however_rows_are_divided(threads, rows):
+    """Threads without rows, rows that are left over for the last thread, and neither."""
+    (shape,) = machine(threads).plan({"m": 1797, "n": rows, "k": 512}, 4).shapes
+    each = shape.chunk(rows)
+    most = rows - each * (threads - 1) if each else rows
+    room = kept_levels(1797) * most * 512 * 4
+    assert shape.by_groups is (room <= KEPT_BYTES)
 
 
 def test_only_large_operands_with_a_small_result_go_by_groups():
