@@ -11,7 +11,6 @@ with a cache of its own: empty for the first of a pair ("cold"), as that one lef
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -23,6 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.command import parser
 from chainrule.bench.machine import machine
 from chainrule.bench.summary import Line
 from chainrule.cli.output import table
@@ -136,14 +136,9 @@ def first_step_lines(rounds: int) -> Iterator[Line]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and say."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.first_step",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"at least {LEAST_ROUNDS}")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
+    command = parser("first_step", __doc__, ROUNDS, LEAST_ROUNDS)
+    command.add_argument("--json", action="store_true")
+    options = command.parse_args(arguments)
     lines = list(first_step_lines(options.rounds))
     if options.json:
         about = machine([1], max(options.rounds, LEAST_ROUNDS))

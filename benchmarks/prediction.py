@@ -12,7 +12,6 @@ multiply-adds that the processor does at all. Where it does not the exit code is
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import sys
@@ -21,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from benchmarks.command import parser
 from chainrule.bench.contest import PAUSE_S
 from chainrule.bench.engines import OURS
 from chainrule.bench.engines.by_hand import ACTIVATIONS
@@ -113,7 +113,7 @@ def measured(name: str, rounds: int) -> dict[str, float]:
         if not np.abs(found - scores["numpy"]).max() <= TOLERANCE * scale:
             raise RuntimeError(f"{name}: {engine} does not predict what NumPy does")
     took: dict[str, list[float]] = {engine: [] for engine in here}
-    for _ in range(rounds):
+    for _ in range(max(rounds, 1)):
         for engine, forward in forwards.items():
             time.sleep(PAUSE_S)
             took[engine].append(seconds(forward))
@@ -160,14 +160,9 @@ def _engines(lines: Sequence[Line]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and say."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.prediction",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"({ROUNDS})")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
+    command = parser("prediction", __doc__, ROUNDS)
+    command.add_argument("--json", action="store_true")
+    options = command.parse_args(arguments)
     about = machine([cores()], options.rounds)
     peak = max(about["peak_gflops"].values())
     lines = list(prediction_lines(options.rounds))

@@ -16,13 +16,13 @@ are there are judged.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+from benchmarks.command import parser
 from benchmarks.first_step import first_step_lines
 from benchmarks.prediction import prediction_lines
 from chainrule.bench.engines import OURS
@@ -87,15 +87,12 @@ def measure(path: Path, rounds: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.training_step",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    command = parser("training_step", __doc__, ROUNDS)
+    command.add_argument(
+        "--lines", type=Path, default=LINES, metavar="FILE", help=f"({LINES.name})"
     )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"({ROUNDS})")
-    parser.add_argument("--lines", type=Path, default=LINES, metavar="FILE", help=f"({LINES.name})")
-    parser.add_argument("--judge", action="store_true", help="measure nothing")
-    options = parser.parse_args(arguments)
+    command.add_argument("--judge", action="store_true", help="measure nothing")
+    options = command.parse_args(arguments)
     if not options.judge:
         measure(options.lines, options.rounds)
     lines = read(options.lines)

@@ -1,18 +1,21 @@
 """Sums over many examples, group by group for all tiles: the tree of any other division."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from chainrule.emit.llvm.module import write_module
 from chainrule.expr import input_
 from chainrule.ops import OPS
 from chainrule.plan.program import program
-from chainrule.plan.tiles import GROUP, KEPT_BYTES, LEAF, groups_before_last, kept_levels
+from chainrule.plan.tiles import GROUP, KEPT_BYTES, LEAF, groups_before_last
 from chainrule.run.engine import Engine
 from chainrule.run.machine import Machine, slot
 
 INPUTS = input_("A", "m n"), input_("C", "m k")
+TILES_BYTES = 32_768  # for what single tiles keep
 EXAMPLES = [GROUP * LEAF * 8, GROUP * LEAF * 9 + 1, 1797, 2047]
 COLUMNS = [(64, 32, "float32"), (33, 10, "float64"), (7, 31, "float64")]
 
@@ -89,11 +92,11 @@ def test_leaves_are_added_as_a_counter_carries(m):
 @pytest.mark.parametrize(("threads", "rows"), [(100, 97), (16, 15 * 16), (16, 16 * 8)])
 def test_sums_of_groups_fit_into_the_frame_however_rows_are_divided(threads, rows):
     """Threads without rows, rows that are left over for the last thread, and neither."""
-    (shape,) = machine(threads).plan({"m": 1797, "n": rows, "k": 512}, 4).shapes
-    each = shape.chunk(rows)
-    most = rows - each * (threads - 1) if each else rows
-    room = kept_levels(1797) * most * 512 * 4
-    assert shape.by_groups is (room <= KEPT_BYTES)
+    plan = machine(threads).plan({"m": 1797, "n": rows, "k": 512}, 4)
+    text = write_module(plan, [], slot("value"))
+    slots = re.findall(r"alloca \[(\d+) x <(\d+) x float>\]", text)
+    assert slots
+    assert sum(4 * int(count) * int(lanes) for count, lanes in slots) <= KEPT_BYTES + TILES_BYTES
 
 
 def test_only_large_operands_with_a_small_result_go_by_groups():
