@@ -162,7 +162,11 @@ def _outer(args: list[Value]) -> Value:
 def _where(args: list[Value]) -> Value:
     if len(args) != 3:
         raise FormulaError("where takes a condition and two values")
-    return elementwise(lambda c, a, b: np.where(np.real(c) != 0, a, b), *args, what="chosen from")
+    return elementwise(_chosen, *args, what="chosen from")
+
+
+def _chosen(condition: Array, a: Array, b: Array) -> Array:
+    return np.where(np.real(condition) != 0, a, b)
 
 
 _SEVERAL: dict[str, Callable[[list[Value]], Value]] = {

@@ -72,7 +72,7 @@ class Lexer:
         Raises:
             FormulaError: the text is too long or has a character that no formula has.
         """
-        found = []
+        found: list[Token] = []
         while self.at < len(self.text):
             skipped = _SKIPPED.match(self.text, self.at)
             if skipped:
@@ -171,7 +171,7 @@ class Lexer:
         inner, stop = group
         word = re.sub(r"\\([#$%&_{}])", r"\1", inner).strip()
         for command, char in ((r"\backslash", "\\"), (r"\sim", "~"), (r"\wedge", "^")):
-            word = re.sub(re.escape(command) + " ?", lambda _, c=char: c, word)
+            word = word.replace(f"{command} ", char).replace(command, char)
         if not word:
             self.at, self.spaced = stop, True
         elif word in ("T", "⊤"):
