@@ -70,7 +70,8 @@ def evaluate(
     run = Run(given, Functions(functions or {}), uses_at)
     free = free_indices(node, given)
     bound = {i: Value(np.arange(1, n + 1), (i,)) for i, n in free.items()}
-    found = run.value(node, bound)
+    with np.errstate(all="ignore"):
+        found = run.value(node, bound)
     order = tuple(indices) if indices else tuple(dict.fromkeys([*free, *found.indices]))
     return _finished(found, order, shape)
 

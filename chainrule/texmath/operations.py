@@ -9,7 +9,8 @@ matrix of as many columns, and nothing else. Powers and functions act on every e
 a column of ones as long as its neighbour asks. Softmax acts on all entries of a row or column and,
 in a matrix, on each example. A Σ without an index adds all entries, ‖x‖² their squares. ``a_j``
 with an index j that no Σ binds makes the result an array with an axis for j. ``x^{(i)}`` with an
-index i is the i-th example.
+index i is the i-th example. A subscript that is an array of whole numbers picks the entry of each
+example that its label says; labels count from 0. ``onehot_c(y)`` has c entries for each label.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 
 from chainrule.errors import ChainruleError, FormulaError, ShapeError
 from chainrule.texmath import tree
-from chainrule.texmath.calls import Functions, call
+from chainrule.texmath.calls import Functions, call, one_hot, picked
 from chainrule.texmath.indices import running
 from chainrule.texmath.lookup import Given, entries, index, index_value, meaning, unknown
 from chainrule.texmath.spell import spell
@@ -54,8 +55,7 @@ class Run:
         Recursion is safe here: a formula is at most `DEEPEST` levels deep.
         """
         try:
-            with np.errstate(all="ignore"):
-                return _READINGS[type(node)](self, node, bound)
+            return _READINGS[type(node)](self, node, bound)
         except ChainruleError as error:
             if error.where:
                 raise
@@ -151,6 +151,9 @@ class Run:
         refuse_free(x)
         if x.indices:
             raise FormulaError("an entry of something that has an index already")
+        labels = self._labels(node, bound)
+        if labels is not None:
+            return picked(x, labels)
         own = {
             i.key: Value(np.arange(1, n + 1), (i.key,))
             for i, n in zip(node.below, _sides(x, len(node.below)), strict=False)
@@ -158,6 +161,15 @@ class Run:
         }
         at = [index(i, self.given, {**bound, **own}) for i in node.below]
         return entries(x.array, at, spell(node))
+
+    def _labels(self, node: tree.Entry, bound: Mapping[str, Value]) -> Value | None:
+        """The class labels that stand below, where it is those that do."""
+        below = node.below[0]
+        if len(node.below) > 1 or not isinstance(below, tree.Symbol) or below.key in bound:
+            return None
+        array = self.given.arrays.get(below.key)
+        whole = array is not None and array.ndim > 0 and array.dtype.kind in "iub"
+        return self.given.value(below.key) if whole else None
 
     # operations
 
@@ -260,6 +272,8 @@ class Run:
 
     def _call(self, node: tree.Call, bound: Mapping[str, Value]) -> Value:
         args = [self.value(x, bound) for x in node.args]
+        if node.function == "onehot" and len(node.below) == len(args) == 1:
+            return one_hot(args[0], int(self._number(node.below[0], bound)))
         below = [x.key if isinstance(x, tree.Symbol) else x for x in node.below]
         parameters = [x if isinstance(x, str) else self._number(x, bound) for x in below]
         return call(node, args, parameters, self.functions, self.given.examples)

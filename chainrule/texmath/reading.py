@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -10,6 +11,8 @@ from chainrule.texmath.lines import read
 from chainrule.texmath.names import of_word
 from chainrule.texmath.parser import Reader, chain
 from chainrule.texmath.tree import Equation, Node, Symbol
+
+NAMES_KEPT = 2048  # canonical names that are not worked out again
 
 
 def parse(text: str, names: Iterable[str] = ()) -> Node:
@@ -84,6 +87,7 @@ def parse_align(text: str, names: Iterable[str] = ()) -> list[Equation]:
     return read(text, _known(names))
 
 
+@functools.lru_cache(NAMES_KEPT)
 def name(symbol: str) -> str:
     r"""The canonical name of a symbol, the same for every way of writing it.
 

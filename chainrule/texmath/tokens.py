@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -102,6 +103,8 @@ class Lexer:
             yield from self._shifted("_", chars.SUBSCRIPTS)
         elif char in chars.SUPERSCRIPTS and char != "ᵀ":
             yield from self._shifted("^", chars.SUPERSCRIPTS)
+        elif char == "Σ" and "Sigma" not in self.names:
+            yield self._token("sign", "Σ", at + 1)
         elif (char.isalpha() or char in chars.GREEK) and char not in chars.SIGNS:
             yield from self._letters()
         else:
@@ -288,7 +291,8 @@ def _escaped_group(text: str, start: int) -> tuple[str, int] | None:
     return (match[1], match.end()) if match else None
 
 
-def _surfaces(names: Iterable[str]) -> re.Pattern[str] | None:
+@functools.lru_cache(64)
+def _surfaces(names: frozenset[str]) -> re.Pattern[str] | None:
     """Finds known names of several characters where they are typed as one word."""
     found = sorted({s for name in names for s in _spellings(name)}, key=len, reverse=True)
     if not found:
