@@ -126,7 +126,8 @@ def _fraction(match: re.Match[str]) -> str:
     before = match.string[: match.start()].rstrip()[-1:]
     after = match.string[match.end() :][:1]
     if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
-        return f"{text} " if after.isalnum() or after == _WORD else text
+        apart = (after.isalnum() and after != "ᵀ") or after == _WORD
+        return f"{text} " if apart else text
     beside = (
         before.isalnum() or before in _ENDS_A_FACTOR or after.isalnum() or after in _BEGINS_A_FACTOR
     )
@@ -137,13 +138,14 @@ def _lowered(text: str) -> str:
     if _WORD in text:
         inner = text.replace(_WORD, "").replace(_END, "")
         return f"_{inner}{_END_BELOW}" if re.fullmatch(r"\w+", inner) else f"_({inner})"
+    text = re.sub("_([A-Za-z0-9])", lambda m: _lowered(m[1]), text)
     if re.fullmatch(r"[0-9+-]+", text):
         return text.translate(_BELOW)
     if re.fullmatch(r"[ij]([+-][0-9]+)?", text):
         return _BELOW_LETTERS[text[0]] + text[1:].translate(_BELOW)
     if text.startswith("["):
         return text
-    return f"_{text}{_END_BELOW}" if re.fullmatch(r"\w+", text) else f"_({text})"
+    return f"_{text}{_END_BELOW}" if re.fullmatch(r"[A-Za-z0-9]+", text) else f"_({text})"
 
 
 def _raised(text: str) -> str:

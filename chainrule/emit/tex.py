@@ -195,12 +195,14 @@ class Printer:
 
     def _like(self, x: Expr, node: Expr) -> Tex:
         """An elementwise operand, transposed where its axes stand the other way round."""
-        turned = (
-            len(x.axes) == 2
-            and x.axes == node.axes[::-1]
-            and node.op not in ("rename", "transpose")
-        )
-        return transposed(self.tex(x)) if turned else self.tex(x)
+        axes = node.axes or node.inputs[0].axes
+        tex = self.tex(x)
+        if len(axes) != 2 or node.op in ("rename", "transpose", "one_hot"):
+            return tex
+        if len(x.axes) == 1:
+            wanted = ROW if x.axes[0] == axes[1] else COLUMN
+            return tex if self.orientation[x.axes[0]] == wanted else transposed(tex)
+        return transposed(tex) if x.axes == axes[::-1] else tex
 
     def oriented(self, tex: Tex, natural: str, axes: Axes) -> Tex:
         """A row or column as its axis asks for."""
@@ -255,6 +257,8 @@ def _mul(p: Printer, node: Expr) -> Tex | None:
 
 def _contract(p: Printer, node: Expr) -> Tex | None:
     a, b = node.inputs
+    if not (a.axes and b.axes):
+        return Tex(join(p.tex(a).at(PRODUCT), p.tex(b).at(PRODUCT)), PRODUCT)
     over = tuple(axis for axis in node["over"] if axis != "1") or node["over"]
     shared = [axis for axis in a.axes if axis in b.axes and axis not in over]
     if len({*a.axes, *b.axes}) <= 2 and (shared or len(over) > 1):
@@ -278,7 +282,7 @@ def _product_summed(p: Printer, node: Expr) -> Tex:
     factor = transposed(p.tex(b)) if turned else p.tex(b)
     text = rf"{_Operand(p.tex(a)):left} \odot {factor.at(POWER)}"
     over = tuple(axis for axis in node["over"] if axis != "1")
-    return _ones_around(p, Tex(text, HADAMARD), a.axes, over, node.axes)
+    return _ones_around(p, Tex(text, HADAMARD), a.axes, over, node)
 
 
 def _turn(p: Printer, x: Expr, wanted: str) -> Tex:
@@ -300,19 +304,32 @@ def _sum(p: Printer, node: Expr) -> Tex | None:
         return tex
     if len(x.axes) > 2:
         return None
-    return _ones_around(p, tex, x.axes, over, node.axes)
+    return _ones_around(p, tex, x.axes, over, node)
 
 
-def _ones_around(p: Printer, tex: Tex, axes: Axes, over: Axes, kept: Axes) -> Tex:
+def _ones_around(p: Printer, tex: Tex, axes: Axes, over: Axes, node: Expr) -> Tex:
     """The sum over some axes of a piece with one axis or two, as products with ones."""
     columns = axes[-1] if len(axes) == 2 or p.orientation[axes[0]] == ROW else None
     rows = axes[0] if len(axes) == 2 or columns is None else None
     text = tex.at(PRODUCT)
     if columns in over:
-        text = join(text, r"\vec{1}")
+        text = join(text, _ones(p, node, columns))
     if rows in over:
-        text = join(r"\vec{1}^\intercal", text)
-    return p.oriented(Tex(text, PRODUCT), COLUMN if columns in over else ROW, kept)
+        text = join(_ones(p, node, rows) + r"^\intercal", text)
+    return p.oriented(Tex(text, PRODUCT), COLUMN if columns in over else ROW, node.axes)
+
+
+def _ones(p: Printer, node: Expr, axis: str | None) -> str:
+    """Ones to add up an axis: with their length where nothing in the equation has it."""
+    todo = list(node.inputs)
+    while todo:
+        x = todo.pop()
+        if x in p.names or x.op == "input":
+            if axis in x.axes:
+                return r"\vec{1}"
+        else:
+            todo.extend(x.inputs)
+    return rf"\vec{{1}}_{{{label(str(axis))}}}"
 
 
 def _expand(p: Printer, node: Expr) -> Tex | None:
@@ -347,6 +364,10 @@ def _rename(p: Printer, node: Expr) -> Tex | None:
     return p.tex(node.inputs[0])
 
 
+def _mean(p: Printer, node: Expr) -> Tex | None:
+    return None if node["over"] else p.tex(node.inputs[0])
+
+
 def _one_hot(p: Printer, node: Expr) -> Tex | None:
     """A column for each label that stands in a row, a row for each label of a column."""
     labels = node.inputs[0]
@@ -365,4 +386,5 @@ _BY_PLACE: dict[str, Callable[[Printer, Expr], Tex | None]] = {
     "concat": _concat,
     "rename": _rename,
     "one_hot": _one_hot,
+    "mean": _mean,
 }

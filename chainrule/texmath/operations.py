@@ -27,6 +27,7 @@ from chainrule.texmath.indices import running
 from chainrule.texmath.lookup import Given, entries, index, index_value, meaning, unknown
 from chainrule.texmath.spell import spell
 from chainrule.texmath.values import (
+    COLUMN,
     ONES,
     Array,
     Value,
@@ -38,6 +39,7 @@ from chainrule.texmath.values import (
     transposed,
 )
 
+LONGEST = 1_000_000  # of a column of ones
 ROOTS = ("", "2", "F")  # norms that are the root of the sum of squares
 
 
@@ -173,6 +175,14 @@ class Run:
 
     # operations
 
+    def _ones(self, node: tree.Ones, bound: Mapping[str, Value]) -> Value:
+        if node.length is None:
+            return ONES
+        count = self._number(node.length, bound)
+        if not 0 < count <= LONGEST or count != int(count):
+            raise ShapeError(f"ones of length {count:g}")
+        return Value(np.ones((int(count), 1)), matrix=True, open=COLUMN)
+
     def _add(self, node: tree.Add, bound: Mapping[str, Value]) -> Value:
         return self._folded(tree.Add, node.terms, ["+"] * len(node.terms[1:]), bound)
 
@@ -297,7 +307,7 @@ _RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
 }  # fmt: skip
 _READINGS: dict[type[tree.Node], Callable[[Run, Any, Mapping[str, Value]], Value]] = {
     tree.Number: lambda run, node, bound: of_number(node.value),
-    tree.Ones: lambda run, node, bound: ONES,
+    tree.Ones: Run._ones,
     tree.Symbol: Run._symbol,
     tree.Add: Run._add,
     tree.Negative: lambda run, node, bound: run.value(node.of, bound).map(np.negative),
