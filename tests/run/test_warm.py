@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from chainrule.derivation import derive
+from chainrule.emit.llvm.module import write_module
 from chainrule.errors import DivergenceError
 from chainrule.nn import mlp
 from chainrule.plan.steps import check
-from chainrule.run import cache, engine, jit, warm
+from chainrule.run import built, cache, jit, warm
 from chainrule.run.engine import Engine
 from chainrule.run.machine import Machine
 from chainrule.run.warm import WarmEngine
@@ -31,7 +32,7 @@ def efforts(monkeypatch):
         found.append(effort)
         return jit.object_code(text, effort)
 
-    monkeypatch.setattr(engine, "object_code", object_code)
+    monkeypatch.setattr(built, "object_code", object_code)
     return found
 
 
@@ -55,14 +56,14 @@ def test_gradients_have_the_same_bits_in_small_tiles_with_little_effort(
         return sha({"loss": value, **grads})
 
     fast = bits()
-    compile_ = Machine._compiled
 
     def small(self, sizes, itemsize):
-        full = compile_(self, sizes, itemsize)
-        assert any(s.rows > s.small.rows or s.vectors > 1 for s in full.plan.shapes)
-        assert full.plan.small.arena_bytes <= full.plan.arena_bytes
-        check(full.plan.small, {x.name for x in self.program.inputs})
-        return Engine(full.plan.small, full._per_step, full._loss, jit.QUICK)
+        recipe = self.recipe(dict(sizes), itemsize)
+        plan = recipe.plan
+        assert any(s.rows > s.small.rows or s.vectors > 1 for s in plan.shapes)
+        assert plan.small.arena_bytes <= plan.arena_bytes
+        check(plan.small, {x.name for x in self.program.inputs})
+        return Engine(built.built(recipe, jit.QUICK))
 
     monkeypatch.setattr(Machine, "_compiled", small)
     assert bits() == fast
@@ -72,7 +73,7 @@ def test_small_tiles_need_a_smaller_part_of_the_code():
     plan = compiled_step(
         mlp([784, 128, 10]), *data(256, 784, 10), **CLASSES | {"batch_size": 128}
     ).plan
-    lines = [len(Engine(p, [], "loss").text.splitlines()) for p in (plan.small, plan)]
+    lines = [len(write_module(p, [], "loss").splitlines()) for p in (plan.small, plan)]
     assert lines[0] < 0.6 * lines[1]
 
 
@@ -162,7 +163,7 @@ def test_ctrl_c_leaves_the_values_of_the_steps_that_are_counted(when, monkeypatc
             interrupt()
 
     if when == "compiling":
-        monkeypatch.setattr(engine, "write_module", interrupt)
+        monkeypatch.setattr(built, "write_module", interrupt)
     stretch = some_steps(loop, 10, 4 * MANY, watch)
     done = len(stretch.losses)
     assert stretch.interrupted
