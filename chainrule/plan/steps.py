@@ -61,9 +61,13 @@ class StepPlan:
     @property
     def small(self) -> StepPlan:
         """The same in small tiles: less code, slower steps, the same bits and buffers."""
+
+        def small(shape: Shape, k: Kernel) -> Shape:
+            return shape.small(self.sizes[k.axes[-2]] if len(k.axes) > 1 else 1)
+
         return replace(
             self,
-            shapes=tuple(shape.small for shape in self.shapes),
+            shapes=tuple(small(*cut) for cut in zip(self.shapes, self.kernels, strict=True)),
             arena_bytes=self.arena_bytes - self.threads * self.panel_bytes,
             panel_bytes=0,
         )
