@@ -19,7 +19,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from chainrule.expr import Expr, postorder
-from chainrule.ops import OPS
+from chainrule.ops import OPS, RECORDS
 from chainrule.plan.spelled import spelled
 from chainrule.run.jit import host
 
@@ -27,7 +27,6 @@ PACKAGE = Path(__file__).parents[1]
 # All that a plan and the text of a module can depend on besides the recipe, and how code is called.
 SOURCES = ("errors.py", "expr.py", "ops", "plan", "emit", "run")
 BEGAN = time.time()
-RECORDS = dict(OPS)  # as the sources have them
 
 
 def identity(recipe: object, values: Iterable[Expr]) -> str | None:

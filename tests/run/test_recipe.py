@@ -1,6 +1,9 @@
 """Recipes of code: what differs has another key, and storage that does not fit is not taken."""
 
+import subprocess
+import sys
 from dataclasses import fields, replace
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -15,6 +18,7 @@ from chainrule.run import built, jit
 from chainrule.run.machine import Machine
 from tests.run.engines import compiled_step, data
 
+ROOT = Path(__file__).parents[2]
 NET = mlp([9, 8, 3])
 
 
@@ -109,6 +113,26 @@ def test_an_operation_that_is_not_in_the_sources_has_no_key():
         mine = Machine(program("own", (x,), {"": own(x)}, {}), 1)
         assert mine.recipe(sizes, 4).key(jit.FULL) is None
         assert machine.recipe(sizes, 4).key(jit.FULL) == known, "it is not used there"
+
+
+LATE = """
+from dataclasses import replace
+from chainrule.ops import OPS
+OPS["square"] = replace(OPS["square"], body=lambda x: x + 1)
+from chainrule.expr import input_
+from chainrule.plan.program import program
+from chainrule.run.machine import Machine
+x = input_("x", "m=4")
+print(Machine(program("f", (x,), {"": OPS["square"](x)}, {}), 1).recipe({"m": 4}, 4).key(2))
+"""
+
+
+def test_an_operation_that_is_replaced_before_anything_runs_has_no_key_either():
+    command = [sys.executable, "-c", LATE]
+    found = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert found.stdout == "None\n"
 
 
 @pytest.mark.parametrize("effort", [jit.FULL, jit.QUICK])
