@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 
+from chainrule.run import built
 from chainrule.training import Run, train
 from chainrule.training.compiled import Compiled
 from chainrule.training.data import row_order
@@ -49,6 +50,11 @@ def compiled_step(net, X, y, *, threads: int | None = 1, batch_size: int, **opti
     """What runs the steps of a training on whole batches: plan and engine."""
     loop = loop_of(net, X, y, threads=threads, batch_size=batch_size, **options)
     return loop._runner(batch_size)
+
+
+def text_of(runner: Compiled) -> str:
+    """The LLVM IR of a training step in the fastest tiles."""
+    return built.write_module(runner.plan, runner.recipe.per_step, runner.recipe.loss)
 
 
 def some_steps(loop: Loop, batch: int, count: int, watch=None) -> Stretch:

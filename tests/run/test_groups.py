@@ -11,6 +11,7 @@ from chainrule.expr import input_
 from chainrule.ops import OPS
 from chainrule.plan.program import program
 from chainrule.plan.tiles import GROUP, KEPT_BYTES, LEAF, groups_before_last
+from chainrule.run.built import built_plan
 from chainrule.run.engine import Engine
 from chainrule.run.machine import Machine, slot
 
@@ -38,7 +39,7 @@ def without_groups(made, given):
     assert [shape.by_groups for shape in plan.shapes] == [True]
     plain = replace(plan, shapes=tuple(replace(s, by_groups=False) for s in plan.shapes))
     result = np.empty((n, k), given["A"].dtype)
-    Engine(plain, [], slot("value")).run({**given, slot("value"): result}, wait=False)
+    Engine(built_plan(plain, [], slot("value"))).run({**given, slot("value"): result}, wait=False)
     return result
 
 

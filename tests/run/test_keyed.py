@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import statistics
@@ -82,10 +83,10 @@ def assert_chi_squared_is_ordinary(observed: np.ndarray, expected: float) -> Non
 
 
 def set_every_word(monkeypatch: pytest.MonkeyPatch, word: int) -> None:
-    def words(seed, purpose, epoch, count, *, stream):
-        return np.full(count, word, np.uint64)
+    def philox4x32(counter, key):
+        return (np.full(len(counter[0]), word, np.uint64),) * 4
 
-    monkeypatch.setattr(keyed, "words", words)
+    monkeypatch.setattr(keyed, "philox4x32", philox4x32)
 
 
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
@@ -194,6 +195,13 @@ def test_normal_pairs_are_box_and_mullers_to_a_few_units_in_the_last_place():
 def test_float32_normals_are_the_float64_normals_rounded():
     wide = keyed.normal(1, "init", 0, 1001)
     assert np.array_equal(keyed.normal(1, "init", 0, 1001, "float32"), wide.astype("float32"))
+
+
+def test_normal_numbers_keep_the_bits_that_saved_seeds_stand_for():
+    digest = hashlib.sha256()
+    for dtype in ("float32", "float64"):
+        digest.update(keyed.normal(3, "init", 0, 100_001, dtype, stream=5).tobytes())
+    assert digest.hexdigest() == "4320e33afd1faf780af3b2c6d0da4f53c9f156da3c97f7b348a4c9fa92d758be"
 
 
 def test_a_permutation_is_a_bijection_for_every_small_size():

@@ -14,7 +14,7 @@ from chainrule.emit.llvm.values import Values
 from chainrule.expr import Axes, Expr
 from chainrule.plan.kernels import Kernel
 from chainrule.plan.lower import LEAVES, POLYNOMIALS
-from chainrule.plan.phases import LINE_BYTES
+from chainrule.plan.storage import LINE_BYTES
 from chainrule.plan.tiles import Shape, even, groups_before_last, kept_levels, split_axis
 
 PANEL = "%panel"  # where this thread copies the columns that a tile needs
