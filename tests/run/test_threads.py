@@ -101,7 +101,12 @@ def test_a_number_of_threads_that_makes_no_sense_is_refused_at_once(threads):
         derive(NETS["sigmoid_mse"]).compile(threads=threads)
 
 
-@pytest.mark.parametrize("threads", [None, 1, 3])
+def test_a_number_of_threads_may_be_any_integer():
+    found = derive(NETS["sigmoid_mse"]).compile(threads=np.int64(3)).threads
+    assert (found, type(found)) == (3, int)
+
+
+@pytest.mark.parametrize("threads", [None, 1, np.int16(3)])
 def test_train_uses_as_many_threads_as_it_is_told(threads, monkeypatch):
     plans = []
     monkeypatch.setattr(training, "Loop", lambda plan: plans.append(plan) or Loop(plan))
