@@ -1,5 +1,6 @@
 """The workloads: engines that do the same thing, on the same rows in the same order."""
 
+import importlib
 import math
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from chainrule.bench.contest import TOLERANCE, verdict
 from chainrule.bench.engines import by_hand, ours, reference, scikit
 from chainrule.bench.summary import described
 from chainrule.bench.workloads import WORKLOADS, Order, Problem, problem_of
+from chainrule.io.load import load
 from chainrule.training.stretch import ReferenceRunner
 from tests.bench.small import scaled_down
 
@@ -62,6 +64,12 @@ def test_every_row_is_seen_once_an_epoch_in_another_order_each_time():
     assert sorted(first.ravel()) == sorted(second.ravel()) == list(range(workload.rows))
     assert (first != second).any()
     assert (order.rows(length, length) == second).all()
+
+
+def test_digits_are_scaled_where_they_are_read_and_nowhere_else(monkeypatch):
+    half = replace(digits := load("digits"), X=digits.X / 2)
+    monkeypatch.setattr(importlib.import_module("chainrule.io.load"), "load", lambda _: half)
+    np.testing.assert_array_equal(problem_of(WORKLOADS["digits_full"]).X, half.X, strict=True)
 
 
 def test_an_epoch_that_is_not_whole_batches_is_refused():
