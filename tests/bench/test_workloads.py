@@ -13,15 +13,7 @@ from chainrule.bench.summary import described
 from chainrule.bench.workloads import WORKLOADS, Order, Problem, problem_of
 from chainrule.io.load import load
 from chainrule.training.stretch import ReferenceRunner
-from tests.bench.small import scaled_down
-
-
-def small_problem(name: str) -> Problem:
-    workload = scaled_down(WORKLOADS[name])
-    if workload.data != "digits":
-        return problem_of(workload)
-    table = replace(workload, data="table")  # the digits have 64 columns
-    return replace(problem_of(table), workload=workload)
+from tests.bench.small import scaled_down, small_problem
 
 
 def losses(module, problem: Problem, calls: int = 3) -> list[float]:
