@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 
+from chainrule.run import engine, jit
 from chainrule.training import Run, train
 from chainrule.training.compiled import Compiled
 from chainrule.training.data import row_order
@@ -57,6 +58,11 @@ def some_steps(loop: Loop, batch: int, count: int, watch=None) -> Stretch:
     order = np.resize(row_order(len(loop.plan.rows), batch, 0, 0)[:whole], count * batch)
     numbers = loop._numbers(1, 0, count)
     return loop._runner(batch).run(loop.now.values, order, numbers, watch)
+
+
+def with_little_effort(monkeypatch) -> None:
+    """The compiler takes a third of its time: choosing instructions is LLVM's affair."""
+    monkeypatch.setattr(engine, "FULL", jit.QUICK)
 
 
 def sha(arrays) -> str:
