@@ -22,7 +22,7 @@ SEEDS, SLOW_SEEDS = 5_000, 50_000
 CHUNK, SLOW_CHUNK = 100, 500  # seeds in one test: workers share the chunks
 # Every so many networks have as many steps as any, and the others few: what goes wrong needs two or
 # three neighbours more often than twenty, and a network of few steps takes half of the time.
-LONG, FEW_STEPS = 5, 10
+LONG, FEW_STEPS = 5, 8
 FULL_EFFORT = 20  # every so many the compiler works as hard as it does for users,
 LARGE = 21  # and every so many have axes long enough for whole vectors and leaves of examples
 LARGEST = 40
