@@ -114,6 +114,7 @@ def test_pytorch_compiles_loss_gradients_and_update_into_one_graph(name, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch uses what it has deprecated
 @pytest.mark.parametrize("name", KINDS)
 def test_pytorch_compiled_takes_the_same_steps(name):
     assert_same_steps(peer("pytorch_compiled"), small_problem(name))
