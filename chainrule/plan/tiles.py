@@ -102,8 +102,8 @@ def shape_of(
     What only moves entries takes one row at a time, but when it turns rows into columns a tile of
     `TURNED_ROWS` uses every cache line that it touches.
     """
-    columns = -(-sizes[k.axes[-1]] // lanes) if k.axes else 1
-    most = sizes[k.axes[-2]] if len(k.axes) > 1 else 1
+    columns = max(1, -(-sizes[k.axes[-1]] // lanes)) if k.axes else 1
+    most = max(1, sizes[k.axes[-2]]) if len(k.axes) > 1 else 1
     rows, vectors = 1, min(columns, 2)
     if k.root is not None:
         vectors = min(columns, max(2, SUMS // most))

@@ -10,7 +10,7 @@ from unittest import mock
 
 import numpy as np
 
-from chainrule.run import built
+from chainrule.run import built, jit
 from chainrule.training import Run, train
 from chainrule.training.compiled import Compiled
 from chainrule.training.data import row_order
@@ -63,6 +63,11 @@ def some_steps(loop: Loop, batch: int, count: int, watch=None) -> Stretch:
     order = np.resize(row_order(len(loop.plan.rows), batch, 0, 0)[:whole], count * batch)
     numbers = loop._numbers(1, 0, count)
     return loop._runner(batch).run(loop.now.values, order, numbers, watch)
+
+
+def with_little_effort(monkeypatch) -> None:
+    """The compiler takes a third of its time: choosing instructions is LLVM's affair."""
+    monkeypatch.setattr(built, "object_code", lambda text, _: jit.object_code(text, jit.QUICK))
 
 
 def sha(arrays) -> str:

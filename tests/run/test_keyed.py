@@ -224,7 +224,7 @@ def test_each_entry_can_be_computed_alone(n):
         assert order[i] == scalar_position(2**40 + 1, 6, n, i)
 
 
-@pytest.mark.parametrize(("n", "epochs"), [(2, 4000), (3, 6000), (4, 12_000), (5, 24_000)])
+@pytest.mark.parametrize(("n", "epochs"), [(2, 2000), (3, 2000), (4, 3000), (5, 6000)])
 def test_all_orders_of_a_few_rows_are_equally_frequent(n, epochs):
     counts = Counter(tuple(keyed.permutation(1, e, n).tolist()) for e in range(epochs))
     assert len(counts) == math.factorial(n)
@@ -240,7 +240,7 @@ def test_sixteen_rows_come_in_even_and_odd_orders_alike():
 
 
 def test_every_row_is_as_likely_at_every_position():
-    n, epochs = 13, 13_000
+    n, epochs = 13, 5200
     table = np.zeros((n, n), dtype=int)
     for epoch in range(epochs):
         table[np.arange(n), keyed.permutation(4, epoch, n)] += 1
