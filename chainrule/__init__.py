@@ -26,6 +26,7 @@ _PUBLIC = {
     "definition": ("with_loss",),
     "expr": ("Definition", "Expr"),
     "nn": ("mlp", "dense", "without_dropout"),
+    "check.lint": ("lint", "LintReport"),
     "errors": ("ChainruleError", "ChainruleWarning"),
     "training": (
         "train", "Run", "load_run",
