@@ -7,13 +7,14 @@ of the prediction gets them, and a parameter without influence is no reason to s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chainrule.errors import ChainruleError, FormulaError, GraphError, ShapeError
 from chainrule.expr import Definition, Expr, input_, postorder
 from chainrule.netfile.formula import Value
 from chainrule.netfile.text import Text, checked, in_order, read_statements
+from chainrule.netfile.tokens import Token
 from chainrule.nn import initial
 
 MOST_MENDS = 8
@@ -29,7 +30,7 @@ class Survey:
         root: its result, None if that cannot be worked out.
         inputs: what it declares, by name.
         params: names of those that are trained.
-        values: named results that could be worked out.
+        values: named results that could be worked out, each by the first of its names.
         init: how parameters start, as in `chainrule.expr.Definition`.
         lines: the line of each input, equation and of the ``return``; empty where it is not known.
         problems: the name of an equation and what is wrong with it.
@@ -54,9 +55,15 @@ def survey_of(definition: Definition) -> Survey:
         definition.root,
         definition.input,
         definition.params,
-        dict(definition.values),
+        {name: value for value, name in _first_names(definition)},
         definition.init,
     )
+
+
+def _first_names(definition: Definition) -> Iterator[tuple[Expr, str]]:
+    """Values with the first of their names: `y_hat = A` in a function says nothing new."""
+    names = definition.names()
+    return ((value, name) for name, value in definition.values if names[value] == name)
 
 
 def survey_net(text: str, *, name: str = "") -> Survey:
@@ -80,6 +87,8 @@ def survey_net(text: str, *, name: str = "") -> Survey:
     except GraphError as cycle:
         order = []
         problems.append((RESULT, cycle))
+    every = [read.result, *read.equations.values()]
+    cyclic = {t.text for f in every if f for t in f.names} if not order else set[str]()
     for _ in range(MOST_MENDS):
         found = _evaluated(read, order)
         mended = next((m for _, error in found.problems if (m := mends(error))), None)
@@ -100,7 +109,7 @@ def survey_net(text: str, *, name: str = "") -> Survey:
         initial(tuple(postorder(*known)), params, read.init),
         lines,
         (*problems, *found.problems),
-        found.lost,
+        found.lost | cyclic,
     )
 
 
@@ -131,8 +140,14 @@ def _evaluated(read: Text, order: list[str]) -> _Found:
     root = values.pop(RESULT, None)
     if RESULT in order and root is not None and not isinstance(root, Expr):
         problems.append((RESULT, GraphError(f"the result is the number {root:g}")))
-    named = {n: v for n, v in values.items() if n not in read.inputs and isinstance(v, Expr)}
-    return _Found(root if isinstance(root, Expr) else None, named, tuple(problems), frozenset(lost))
+    named = {n: v for n, v in values.items() if n in read.equations and isinstance(v, Expr)}
+    renamed = [n for n in named if any(values.get(t.text) is named[n] for t in _used(read, n))]
+    own = {n: v for n, v in named.items() if n not in renamed}
+    return _Found(root if isinstance(root, Expr) else None, own, tuple(problems), frozenset(lost))
+
+
+def _used(read: Text, name: str) -> tuple[Token, ...]:
+    return tuple(read.equations[name].names)
 
 
 def mends(error: BaseException | None) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.check.lint import data, layers, outputs, reach
 from chainrule.check.lint.read import survey
 from chainrule.check.lint.record import LEVELS, Clue, Finding, LintReport, Rule
+from chainrule.check.lint.still import LARGEST_GRAPH
 from chainrule.check.lint.subject import Array, Subject
 from chainrule.errors import DTypeError, ParameterError, ShapeError, did_you_mean
 from chainrule.netfile import Definable
@@ -100,10 +101,14 @@ def _arrays(inputs: Mapping[str, object], given: Mapping[str, object]) -> dict[s
 
 
 def _skipped(subject: Subject) -> list[str]:
-    found = subject.survey
-    if found.root is not None:
-        return []
-    if not found.inputs:
-        return ["what comes after the first error: a function stops there"]
-    lost = ", ".join(sorted(found.lost)) or "the result"
-    return [f"what is made of equations that do not fit ({lost})"]
+    found, size = subject.survey, len(subject.nodes)
+    skipped = []
+    if size > LARGEST_GRAPH:
+        what = f"the network has {size:,} operations, and {LARGEST_GRAPH} at most are tried"
+        skipped.append(f"parameters whose effect cancels: {what}")
+    if found.root is None and not found.inputs:
+        skipped.append("what comes after the first error: a function stops there")
+    elif found.root is None:
+        lost = ", ".join(sorted(found.lost)) or "the result"
+        skipped.append(f"what is made of equations that do not fit ({lost})")
+    return skipped

@@ -121,15 +121,17 @@ def _factors(node: Expr) -> tuple[tuple[Expr, Expr], tuple[Expr, Expr]]:
 
 
 def _linear_below(x: Expr, weights: set[Expr]) -> Expr | None:
-    """The product with a weight that `x` is, but for offsets."""
-    todo = [x]
+    """The product with a weight that `x` is, but for offsets; None if there is more to it."""
+    todo, product = [x], None
     while todo:
         node = todo.pop()
         if node.op in OFFSETS:
             todo += node.inputs
         elif node.op == "contract" and any(base(part) in weights for part in node.inputs):
-            return node
-    return None
+            product = node
+        elif node not in weights:
+            return None
+    return product
 
 
 @rule(

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from chainrule.check.lint.record import Clue, rule
 from chainrule.check.lint.still import stillness
-from chainrule.check.lint.subject import Subject, of
-from chainrule.differentiate import reverse
+from chainrule.check.lint.subject import Subject, base, of
 from chainrule.errors import ShapeError
 from chainrule.expr import Expr
 from chainrule.netfile.survey import mends
@@ -128,31 +127,12 @@ def _unused_value(s: Subject) -> Iterator[Clue]:
     source="the records of the operations",
 )
 def _no_gradient(s: Subject) -> Iterator[Clue]:
-    for obstacle, stuck in _stuck(s).items():
-        names = ", ".join(stuck)
-        what = f"{s.say(obstacle)} has zero gradient almost everywhere ("
-        what += f"{OPS[obstacle.op].no_gradient}): {names} cannot learn through it"
+    for obstacle, stuck in s.stuck.items():
+        label = s.names.get(obstacle)
+        where = f" in {label!r}" if label else ""
+        what = f"{obstacle.op}{where} has zero gradient almost everywhere: {', '.join(stuck)} "
+        what += f"cannot learn through it. The reason: {OPS[obstacle.op].no_gradient}"
         yield Clue(what, obstacle)
-
-
-def _stuck(s: Subject) -> dict[Expr, list[str]]:
-    """Parameters that the loss depends on without a gradient, by the operation in the way."""
-    root = s.survey.root
-    if root is None or root.axes:
-        return {}
-    used = [s.inputs[p] for p in s.params if s.inputs[p] in s.below]
-    arrives = reverse(root, used).cotangents
-    found: dict[Expr, list[str]] = {}
-    for x in used:
-        if x not in arrives:
-            depends = {x}
-            for node in s.nodes:
-                if any(part in depends for part in node.inputs):
-                    depends.add(node)
-                    if OPS[node.op].no_gradient:
-                        found.setdefault(node, []).append(x.name)
-                        break
-    return found
 
 
 @rule(
@@ -166,7 +146,7 @@ def _stuck(s: Subject) -> dict[Expr, list[str]]:
     source="softmax(z + c) = softmax(z); (z + b) − mean(z + b) = z − mean(z)",
 )
 def _no_effect(s: Subject) -> Iterator[Clue]:
-    stuck = {name for names in _stuck(s).values() for name in names}
+    stuck = {name for names in s.stuck.values() for name in names}
     for name in stillness(s):
         if name not in stuck:
             reason = _reason(s, s.inputs[name])
@@ -225,7 +205,8 @@ def _mean_of_itself(node: Expr) -> bool:
 )
 def _cancels_itself(s: Subject) -> Iterator[Clue]:
     for node in of(s, "sub", "div", "concat"):
-        sources = [x for x in node.inputs if x in s.moving]
+        joined = node.op == "concat"  # which gives each part an axis of its own
+        sources = [base(x) if joined else x for x in node.inputs if x in s.moving]
         if len(sources) == len(node.inputs) and len(set(sources)) < len(sources):
             what = {"sub": "is 0", "div": "is 1", "concat": "holds the same values twice"}
             yield Clue(f"{s.say(node)} = {s.formula(node)} {what[node.op]}", node)

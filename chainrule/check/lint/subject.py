@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from chainrule.check.lint.ranges import Range, ranges
 from chainrule.definition import LOSSES
+from chainrule.differentiate import depends_on, reverse
 from chainrule.expr import EXAMPLES, Definition, Expr, postorder
 from chainrule.netfile.survey import RESULT, Survey
 from chainrule.netfile.write import spelled
+from chainrule.ops import OPS
 
 Array = NDArray[Any]
 SAME_VALUES = ("transpose", "expand", "rename", "merge", "split", "stop_gradient")
@@ -124,6 +126,23 @@ class Subject:
             if any(x in found for x in node.inputs):
                 found.add(node)
         return frozenset(found)
+
+    @functools.cached_property
+    def stuck(self) -> Mapping[Expr, list[str]]:
+        """Parameters that the loss depends on without a gradient, by the operation in the way."""
+        root = self.survey.root
+        if root is None or root.axes:
+            return {}
+        used = [self.inputs[p] for p in self.params if self.inputs[p] in self.below]
+        arrives = reverse(root, used).cotangents
+        found: dict[Expr, list[str]] = {}
+        for x in used:
+            if x not in arrives:
+                depends = depends_on(root, [x])
+                obstacles = (n for n in self.nodes if n in depends and n is not x)
+                first = next(n for n in obstacles if OPS[n.op].no_gradient)
+                found.setdefault(first, []).append(x.name)
+        return found
 
     @functools.cached_property
     def definition(self) -> Definition | None:
