@@ -27,6 +27,7 @@ _PUBLIC = {
     "expr": ("Definition", "Expr"),
     "nn": ("mlp", "dense", "without_dropout"),
     "check.lint": ("lint", "LintReport"),
+    "explain.ruletable": ("rule_table", "RuleTable"),
     "errors": ("ChainruleError", "ChainruleWarning"),
     "training": (
         "train", "Run", "load_run",

@@ -86,7 +86,8 @@ def test_all_mistakes_are_listed_not_only_the_first(look):
         HEAD
         + "param V: k j\ninput y: m\n"
         + HIDDEN
-        + 'Q = W_1 @ X\np = softmax(A @ W_2 + b_2, over="c")\nreturn cross_entropy(p, p) + mse(A, y)'
+        + 'Q = W_1 @ X\np = softmax(A @ W_2 + b_2, over="c")\n'
+        + "return cross_entropy(p, p) + mse(A, y)"
     )
     codes = look(text).codes()
     assert codes.count("double-softmax") == 1
@@ -190,7 +191,7 @@ X = RNG.normal(size=(30, 3))
 
 
 def target(text, values, look, **more):
-    return [f for f in look(text, arrays={"X": X, "y": values, **more}).findings]
+    return look(text, arrays={"X": X, "y": values, **more}).findings
 
 
 @pytest.mark.parametrize(
@@ -270,7 +271,7 @@ def test_features_far_apart_or_far_from_0_are_found(head):
     wide = codes(X * [1, 5e4, 1])
     assert wide.codes() == ["scaling"]
     assert "'pay'" in wide.findings[0].what
-    assert codes(X + [0, 0, 1000]).codes() == ["scaling"]
+    assert codes(X + np.array([0, 0, 1000])).codes() == ["scaling"]
     assert codes(X * [1, 100, 1] + 3).ok
     still = X.copy()
     still[:, 1] = 7.0
