@@ -64,9 +64,6 @@ class _Reader:
 
     def row(self, end: str) -> str:
         """Everything up to `end`, which is taken too; "" for the end of the text."""
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise FormulaError(f"nesting deeper than {DEEPEST}")
         parts: list[str] = []
         while self.at < len(self.tokens) or end:
             token = self.next()
@@ -79,7 +76,6 @@ class _Reader:
                 parts.append('<mo form="prefix">−</mo>')
             else:
                 parts.append(self.atom(token))
-        self.depth -= 1
         return f"<mrow>{''.join(parts)}</mrow>"
 
     def scripts(self, base: str, first: str) -> str:
@@ -97,10 +93,18 @@ class _Reader:
     def argument(self) -> str:
         """A group or a single sign."""
         token = self.next()
-        return self.row("}") if token == "{" else self.atom(token)
+        return self.atom(token)
 
     def atom(self, token: str) -> str:
         """What a token, with its arguments, is."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise FormulaError(f"nesting deeper than {DEEPEST}")
+        found = self.within(token)
+        self.depth -= 1
+        return found
+
+    def within(self, token: str) -> str:
         if token == "{":
             return self.row("}")
         if token == r"\frac":

@@ -259,7 +259,7 @@ def matrix_rule(statement: Statement) -> MatrixRule:
         statement,
         _scalar(net, upstream),
         root,
-        statement.tex or printer.definition(simple[root]).text,
+        statement.tex or ", \\quad ".join(_value(net, printer, simple)),
         _symbol(net, printer, simple[root]),
         "" if moved is None else _spaced(printer.tex(simple[moved]).text),
         tuple(gradients),
@@ -303,6 +303,14 @@ def _orientation(exprs: list[Expr], rows: tuple[str, ...]) -> dict[str, str]:
 
     axes = {axis for node in postorder(*exprs) for axis in node.axes}
     return {axis: ROW if axis in rows else COLUMN for axis in axes}
+
+
+def _value(net: Definition, printer: Printer, simple: Mapping[Expr, Expr]) -> Iterator[str]:
+    """The value, and what the names in it are short for."""
+    yield printer.definition(simple[net.root]).text
+    for name, value in net.values:
+        if value is not net.root:
+            yield f"{label(name)} = {printer.definition(simple.get(value, value)).text}"
 
 
 def _symbol(net: Definition, printer: Printer, root: Expr) -> str:

@@ -2,6 +2,7 @@ r"""The rule table as a LaTeX fragment and as an HTML page."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
@@ -41,6 +42,9 @@ def derivatives(rule: ScalarRule | MatrixRule) -> list[str]:
 # --- LaTeX ---------------------------------------------------------------------------------------
 
 
+WIDTHS = (0.16, 0.23, 0.37, 0.16)  # of the columns, in parts of the text
+
+
 def latex(table: RuleTable) -> str:
     """Three longtables. A document needs amsmath, amssymb, longtable and array for them."""
     scalars = (
@@ -48,7 +52,7 @@ def latex(table: RuleTable) -> str:
         for rule in table.scalars
     )
     matrices = (
-        [rule.statement.says, _inline(value_of(rule)), _lines(derivatives(rule)),
+        [_words(rule.statement.says), _inline(value_of(rule)), _lines(derivatives(rule)),
          _words(rule.statement.cite)]
         for rule in table.matrices
     )  # fmt: skip
@@ -70,8 +74,9 @@ def latex(table: RuleTable) -> str:
 
 
 def _longtable(title: str, head: Iterable[str], rows: Iterable[list[str]]) -> list[str]:
-    columns = "".join(rf"p{{{width}\linewidth}}" for width in (0.16, 0.2, 0.38, 0.18))
-    body = [" & ".join(row) + r" \\[0.6ex]" for row in rows]
+    ragged = r">{\raggedright\arraybackslash}"
+    columns = "".join(rf"{ragged}p{{{width}\linewidth}}" for width in WIDTHS)
+    body = [" & ".join(row) + r" \\[1ex]" for row in rows]
     return [
         rf"\subsection*{{{title}}}",
         rf"\begin{{longtable}}{{@{{}}{columns}@{{}}}}",
@@ -83,8 +88,18 @@ def _longtable(title: str, head: Iterable[str], rows: Iterable[list[str]]) -> li
     ]
 
 
+_FENCED = re.compile(
+    r"\\left([(\[])((?:(?!\\left|\\right|\\frac|\\sum|\\sqrt).)*)\\right([)\]])", re.DOTALL
+)
+
+
 def _inline(tex: str) -> str:
-    return f"${tex}$"
+    """An equation within a column: it may break where nothing tall stands between fences."""
+    before = ""
+    while before != tex:
+        before, tex = tex, _FENCED.sub(r"\1\2\3", tex)
+    loose = tex.replace(", ", r", \allowbreak ")
+    return f"${loose}$"
 
 
 def _lines(texts: list[str]) -> str:

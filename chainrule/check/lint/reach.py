@@ -58,7 +58,7 @@ def _axes(s: Subject) -> Iterator[Clue]:
     title="no valid network",
     looks_for="a cycle, a loss that is a number, an option that does not exist, and the like",
     why="The network cannot be built.",
-    do="See what the message says.",
+    do="Break the cycle, or end in an expression that depends on the inputs.",
     source="the rules of definitions",
 )
 def _graph(s: Subject) -> Iterator[Clue]:
