@@ -127,8 +127,8 @@ def _evaluated(read: Text, order: list[str]) -> _Found:
     for name in order:
         formula = read.result if name == RESULT else read.equations[name]
         assert formula is not None  # a text without a return is refused
-        used = {token.text for token in formula.names}
-        if used <= set(values):
+        used = [token.text for token in formula.names]
+        if all(part in values for part in used):
             try:
                 values[name] = checked(read, name, formula, values)
                 continue
@@ -136,7 +136,7 @@ def _evaluated(read: Text, order: list[str]) -> _Found:
                 raise
             except ChainruleError as error:
                 problems.append((name, error))
-        lost |= used
+        lost.update(used)
     root = values.pop(RESULT, None)
     if RESULT in order and root is not None and not isinstance(root, Expr):
         problems.append((RESULT, GraphError(f"the result is the number {root:g}")))

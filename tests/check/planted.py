@@ -220,7 +220,14 @@ PLANTED = [
         LOGITS.replace("W_1: n k", "W_1: n k init=zeros").replace("W_2: k c", "W_2: k c init=zeros")
         + "return cross_entropy(S, y)",
         "W_1",
+        LOGITS.replace("W_2: k c", "W_2: k c init=zeros") + "return cross_entropy(S, y)",
+    ),
+    Planted(
+        "stuck-at-start",
         LOGITS.replace("W_1: n k", "W_1: n k init=zeros") + "return cross_entropy(S, y)",
+        "W_1",
+        LOGITS.replace("relu", "tanh").replace("W_1: n k", "W_1: n k init=zeros")
+        + "return cross_entropy(S, y)",
     ),
     Planted(
         "symmetric-init",

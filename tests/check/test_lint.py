@@ -9,7 +9,7 @@ from chainrule.check.lint.ranges import ranges
 from chainrule.check.lint.read import survey
 from chainrule.definition import with_loss
 from chainrule.errors import DTypeError, FormulaError, GraphError, ParameterError, ShapeError
-from chainrule.expr import postorder
+from chainrule.expr import Definition, postorder
 from chainrule.netfile import parse_net
 from chainrule.netfile.survey import survey_net
 from chainrule.nn import ACTIVATIONS, mlp
@@ -323,6 +323,22 @@ def test_every_value_lies_in_its_range():
             assert values.max(initial=-np.inf) <= high + slack, (seed, node)
             tight += np.isfinite(low) or np.isfinite(high)
     assert tight > 500
+
+
+def test_any_network_can_be_looked_at_and_what_has_no_effect_has_none():
+    """On random graphs over every operation, with arrays; their derivatives judge `no-effect`."""
+    still = 0
+    for seed in range(60):
+        g = graph(seed)
+        params = tuple(x.name for x in g.real[:2])
+        net = Definition("random", g.root, tuple(g.given), (), params)
+        report = lint(net, {x.name: a for x, a in g.given.items()})
+        assert str(report)
+        names = [f.where for f in report.findings if f.code == "no-effect"]
+        grads = cr.derive(net, names)(**{x.name: a for x, a in g.given.items()})[1] if names else {}
+        assert all(np.abs(grad).max(initial=0) < 1e-9 for grad in grads.values()), seed
+        still += len(names)
+    assert still
 
 
 def test_a_survey_of_a_valid_text_is_its_definition():

@@ -10,11 +10,10 @@ import numpy as np
 from chainrule.check.draw import draw_sizes
 from chainrule.check.evaluate import Graph
 from chainrule.check.lint.record import Clue, rule
+from chainrule.check.lint.still import UNFIT, initial_value
 from chainrule.check.lint.subject import Array, Subject, base, by_unit, data_axes, of
 from chainrule.check.named import Named, Run
-from chainrule.errors import ChainruleError
 from chainrule.expr import Expr
-from chainrule.training.init import draw
 
 FAR = 1e3  # ratio of the deviations of two features from which one learning rate suits neither
 OFF_CENTRE = 10.0  # means so many deviations away from 0 make a sum mostly a bias
@@ -294,7 +293,7 @@ def _at(s: Subject) -> str:
 def _inside(s: Subject, *ops: str) -> Iterator[tuple[Expr, Array]]:
     """What goes into each of these functions, as (examples, units), where data are given."""
     nodes = [node for node in of(s, *ops) if node in s.moving and s.examples in node.axes]
-    if not nodes or not s.examples:
+    if not nodes or not s.examples or not any(name in s.arrays for name in s.data):
         return
     for node, value in zip(nodes, _values(s, [node.inputs[0] for node in nodes]), strict=False):
         yield node, by_unit(s, value.axes, value.array)
@@ -302,24 +301,18 @@ def _inside(s: Subject, *ops: str) -> Iterator[tuple[Expr, Array]]:
 
 def _values(s: Subject, wanted: list[Expr]) -> list[Named]:
     """Values at the arrays given and initial parameters; none if something else is missing."""
-    graph = Graph(wanted, s.inputs.values())
-    used = [x for x in s.inputs.values() if x in set(graph.nodes)]
-    arrays = {x.name: a for x in used if (a := _fitting(s, x.name)) is not None}
-    if any(x.name not in arrays for x in used if x.name not in s.params):
-        return []
     try:
+        graph = Graph(wanted, s.inputs.values())
+        below, params = set(graph.nodes), set(s.params)
+        used = [x for x in s.inputs.values() if x in below]
+        arrays = {x.name: a for x in used if (a := _fitting(s, x.name)) is not None}
+        if any(x.name not in arrays for x in used if x.name not in params):
+            return []
         sizes = draw_sizes(graph, tuple(s.inputs.values()), arrays, seed=0)
         for index, x in enumerate(used):
             if x.name not in arrays:
-                arrays[x.name] = _initial(s, x, sizes, index)
+                arrays[x.name] = initial_value(s, x, sizes, index)
         named = {n: Named(np.asarray(a), s.inputs[n].axes) for n, a in arrays.items()}
         return graph(named, Run(sizes))
-    except (ChainruleError, ValueError):  # arrays that do not fit: `array-axes` says so
+    except UNFIT:  # `array-axes` says so
         return []
-
-
-def _initial(s: Subject, x: Expr, sizes: dict[str, int], index: int) -> Array:
-    how, into, out = {n: rest for n, *rest in s.survey.init}.get(x.name, ["zeros", "", ""])
-    fans = [math.prod(sizes[a] for a in fan.split()) for fan in (into, out)]
-    shape = tuple(sizes[a] for a in x.axes)
-    return draw(how, shape, fans[0], fans[1], 0, index)

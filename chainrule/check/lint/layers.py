@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from chainrule.check.lint.record import Clue, rule
+from chainrule.check.lint.still import stuck_at_start
 from chainrule.check.lint.subject import Subject, base, of
 from chainrule.expr import Expr
 
@@ -48,6 +49,34 @@ def _symmetric_init(s: Subject) -> Iterator[Clue]:
             listed = ", ".join(x.name for x in owners)
             what = f"the units along {axis} are all equal: {listed} differ nowhere along it"
             yield Clue(what, weights[0].name)
+
+
+@rule(
+    code="stuck-at-start",
+    level="error",
+    title="weights that start at 0 and stay there",
+    looks_for="weights that start at 0 where their gradient is 0 as well, and remains so however "
+    "the parameters that do move are changed",
+    why="They never change: relu(0) has slope 0, and two layers of zeros pass nothing to each "
+    "other.",
+    do="Draw the weights at random; only a last layer may start at 0.",
+    source="gradients at 0: dW_2 = G A⊺ with A = 0, dA = W_2⊺ G with W_2 = 0",
+)
+def _stuck_at_start(s: Subject) -> Iterator[Clue]:
+    starts = {name: how for name, how, *_ in s.survey.init}
+    zero = [p for p in s.params if _is_contracted(s, s.inputs[p]) and _starts_at_0(s, p, starts)]
+    found = stuck_at_start(s) if zero else []
+    stuck = [p for p in found if p in zero]
+    if stuck:
+        others = ", ".join(p for p in found if p not in stuck)
+        more = f"; neither do {others}" if others else ""
+        yield Clue(f"{', '.join(stuck)}: all entries start at 0 and never change{more}", stuck[0])
+
+
+def _starts_at_0(s: Subject, name: str, starts: Mapping[str, str]) -> bool:
+    if name in s.arrays:
+        return not s.arrays[name].any()
+    return starts.get(name) == "zeros"
 
 
 def _hidden_axes(s: Subject) -> list[str]:

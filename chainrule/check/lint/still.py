@@ -1,22 +1,29 @@
-"""Which parameters the loss does not change with, found by trying."""
+"""Which parameters the loss does not change with, and which never leave their start: by trying."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 
-from chainrule.check.draw import INTERVALS, draw
+from chainrule.check.draw import INTERVALS, draw, draw_sizes
 from chainrule.check.evaluate import Graph
 from chainrule.check.lint.subject import Array, Subject
 from chainrule.differentiate import reverse
 from chainrule.errors import ChainruleError
 from chainrule.expr import Definition, Expr, make, rewrite
 from chainrule.plan.derived import derived
+from chainrule.run.keyed import normal
 from chainrule.run.reference import Reference
+from chainrule.training.init import draw as draw_initial
 
 POINTS = 4  # in each interval
 FEWEST = 3  # points with finite derivatives: below that nothing is said
 # Operations; a larger graph is not tried: the derivatives of its first layers may be too small.
 LARGEST_GRAPH = 400
+# What the random sizes tried here, or arrays given, can be that the network cannot have.
+UNFIT = (ChainruleError, ValueError, IndexError)
 # A derivative that is 0 comes out as rounding errors, which are a billion times as large in float32
 ROUNDED, SMALL = 1e-5, 1e-7
 
@@ -36,7 +43,7 @@ def stillness(s: Subject) -> list[str]:
         return []
     try:
         return _still(smooth, names)
-    except ChainruleError:  # no point at which it has a value: other rules say why
+    except UNFIT:
         return []
 
 
@@ -83,3 +90,54 @@ def _largest(function: Reference, arrays: dict[str, Array], dtype: str) -> dict[
     """The largest entry of each derivative, computed in this float type."""
     given = {n: a.astype(dtype) if a.dtype.kind == "f" else a for n, a in arrays.items()}
     return {n: float(np.abs(g).max(initial=0.0)) for n, g in function(**given)[1].items()}
+
+
+def initial_value(s: Subject, x: Expr, sizes: Mapping[str, int], index: int) -> Array:
+    """Where parameter number `index` starts, as the definition says."""
+    how, into, out = {n: rest for n, *rest in s.survey.init}.get(x.name, ["zeros", "", ""])
+    fans = [math.prod(sizes[a] for a in fan.split()) for fan in (into, out)]
+    return draw_initial(how, tuple(sizes[a] for a in x.axes), fans[0], fans[1], 0, index)
+
+
+def stuck_at_start(s: Subject) -> list[str]:
+    """Parameters whose derivative is 0 at the start, and stays so however the others move.
+
+    Those with another derivative move at random, then those that this sets free, and so on: a last
+    layer that starts at 0 frees the layers below it as soon as it moves.
+    """
+    net = s.definition
+    if net is None or net.root.axes or len(s.nodes) > LARGEST_GRAPH:
+        return []
+    arrives = reverse(net.root, [net.input[p] for p in net.params]).cotangents
+    names = [p for p in net.params if net.input[p] in arrives]
+    try:
+        return _stuck(s, net, names) if names else []
+    except UNFIT:
+        return []
+
+
+def _stuck(s: Subject, net: Definition, names: list[str]) -> list[str]:
+    function = Reference(derived(net, names).program)
+    graph = Graph([net.root], net.inputs)
+    given = {p: s.arrays[p].astype(np.float64) for p in net.params if p in s.arrays}
+    sizes = draw_sizes(graph, net.inputs, given, seed=0)
+    start = {
+        p: given.get(p, initial_value(s, net.input[p], sizes, i)) for i, p in enumerate(net.params)
+    }
+    free: set[str] = set()
+    while True:
+        found: dict[str, float] = {}
+        for attempt in range(POINTS):
+            data = draw(graph, net.inputs, start, 0, attempt=attempt)
+            moved = {p: _moved(data[p], i, attempt) for i, p in enumerate(net.params) if p in free}
+            here = _largest(function, {**data, **moved}, "float64")
+            found = {n: max(found.get(n, 0.0), here[n]) for n in names}
+        fresh = {n for n in names if found[n] != 0} - free
+        if not fresh:
+            return [n for n in names if n not in free]
+        free |= fresh
+
+
+def _moved(array: Array, index: int, attempt: int) -> Array:
+    drawn: Array = normal(index, "check", attempt, array.shape)
+    return array + drawn

@@ -116,7 +116,8 @@ class Subject:
     @functools.cached_property
     def data(self) -> tuple[str, ...]:
         """Names of the inputs that are neither parameters nor targets, such as the features."""
-        return tuple(n for n in self.inputs if n not in self.params and n not in self.targets)
+        others = {*self.params, *self.targets}
+        return tuple(name for name in self.inputs if name not in others)
 
     @functools.cached_property
     def moving(self) -> frozenset[Expr]:
