@@ -77,8 +77,25 @@ def test_sane_networks_with_sane_data_are_fine():
     alarms = []
     for seed in range(SANE):
         report = lint(*sane(seed))
-        alarms += [] if report.ok else [f"{seed}: {report}"]
+        only = {"activation-with-its-loss"}  # a hint that some of them deserve
+        alarms += [] if set(report.codes()) <= only else [f"{seed}: {report}"]
     assert not alarms
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINEAR + "return mse(relu(z - 20), y)",  # off at all points tried, but b can change that
+        "param v:\n" + LINEAR + "return mse(z, y) + 0.000000001 * square(v)",
+        HEAD.replace("W_1: n k", "W_1: n k init=zeros")
+        .replace("b_1: k", "b_1: k init=normal")
+        .replace("W_2: k c", "W_2: k c init=zeros")
+        + "input y: m c\nreturn mse(tanh(X @ W_1 + b_1) @ W_2 + b_2, y)",  # W_2 moves, then W_1
+    ],
+    ids=["relu far off", "small gradient", "freed by the last layer"],
+)
+def test_a_parameter_that_moves_little_or_later_is_fine(text, look):
+    assert look(text).ok
 
 
 def test_all_mistakes_are_listed_not_only_the_first(look):
