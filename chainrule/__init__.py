@@ -21,7 +21,10 @@ __version__ = "0.1.0"
 # Where each public name lives. A module is imported when a name of it is first used, so that
 # `import chainrule` stays fast.
 _PUBLIC = {
-    "derivation": ("derive", "per_example", "Derivation", "PerExample"),
+    "derivation": (
+        "derive", "per_example", "per_output", "Derivation", "PerExample", "PerOutput",
+    ),
+    "explain.layout": ("with_examples",),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
     "definition": ("with_loss",),
     "expr": ("Definition", "Expr"),

@@ -22,6 +22,8 @@ _SYMBOLS = {
     r"\left": "",
     r"\right": "",
     r"\quad": "  ",
+    r"\dots": "…",
+    r"\nabla": "∇",
     r"\,": " ",
     r"\max": "max",
     r"\min": "min",
@@ -57,6 +59,10 @@ _ABOVE = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 # one number, or one letter or word with its accent and subscript, perhaps with ∂ or d in front
 _ONE_SYMBOL = re.compile(
     "[0-9.]+|[∂d]?[^\\W\\d_]\\u0302?[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]*|[∂d]?[^\\W\\d_]{2,}[₀₁₂₃₄₅₆₇₈₉]*"
+    "|∂[^\\W\\d_]\\u0302?(⁽[^⁽⁾]*⁾)?[₀-₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ]*"  # with indices, below ∂
+)
+_INDICES = dict(
+    zip("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True)
 )
 _GROUP = r"\{([^{}]*)\}"
 
@@ -85,6 +91,22 @@ def plain(line: str) -> str:
     text = re.sub(r"\\([#$%&_{}])", r"\1", text).replace("log (", "log(")
     text = re.sub(r"\| ([^|]*) \|", r"|\1|", text)
     return unicodedata.normalize("NFC", re.sub(r" +", " ", text).strip())
+
+
+def plain_indices(line: str) -> str:
+    r"""One line of equations with indices: w^{(1)}_{jk} as w⁽¹⁾ⱼₖ.
+
+    >>> plain_indices(r"\frac{\partial C}{\partial b^{(1)}_{j}} &= \sum_{i} w^{(1)}_{jk} x_{ik}")
+    '∂C/∂b⁽¹⁾ⱼ = Σᵢ w⁽¹⁾ⱼₖ xᵢₖ'
+    """
+    text = re.sub(r"\^\{\(([0-9]+)\)\}", lambda m: f"⁽{m[1].translate(_ABOVE)}⁾", line)
+    letters = "".join(_INDICES)
+    text = re.sub(
+        rf"_\{{([{letters}]+)\}}", lambda m: "".join(_INDICES[x] for x in m[1]), text
+    )
+    below = "".join(_INDICES.values())
+    apart = re.sub(rf"(?<=[{below}⁾])\((?!\))", " (", plain(text))  # a factor, not a call
+    return re.sub(r"\)(?=[^\W\d_²³])", ") ", apart).replace("∇ ", "∇")
 
 
 def _symbol(match: re.Match[str]) -> str:

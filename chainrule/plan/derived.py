@@ -125,6 +125,18 @@ def per_example(
     )
 
 
+def wanted_inputs(definition: Definition, wrt: Iterable[str] | None) -> list[Expr]:
+    """The inputs called `wrt`, or those that are derived if nothing else is said.
+
+    Raises:
+        ParameterError: a name is not an input, or is one that holds whole numbers.
+        GraphError: the loss cannot move with one of them.
+    """
+    inputs = [definition.input[name] for name in _wanted(definition, wrt)]
+    _refuse_still(definition, inputs)
+    return inputs
+
+
 def _refuse_axes(definition: Definition) -> None:
     """Raise a GraphError unless the result is a single number."""
     root = definition.root
