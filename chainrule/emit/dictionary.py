@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from chainrule.emit.index import Entry, Indexed, indexed
-from chainrule.emit.indexed import Partial, is_elementwise, letter_of
+from chainrule.emit.indexed import Partial, Symbol, is_elementwise, letter_of
 from chainrule.emit.outputs import by_output
 from chainrule.emit.plain import plain, plain_indices
 from chainrule.emit.tex import label
@@ -19,7 +20,7 @@ from chainrule.plan.layers import examples_axis
 
 LOSS = r"\mathcal{L}"
 WIDTH = 78
-HALVES = ("half_mse", "huber")
+SLIMMEST = 24  # of the last column
 
 
 @dataclass(frozen=True)
@@ -116,15 +117,18 @@ def _array(row: Row) -> str:
 
 
 def _columns(lines: list[list[str]]) -> Iterator[str]:
-    import unicodedata
-
-    def width(text: str) -> int:
-        return sum(not unicodedata.combining(c) for c in text)
-
-    widths = [max(width(line[i]) for line in lines) for i in range(len(lines[0]))]
+    """Columns side by side; the last one goes on below where the line would be too long."""
+    widths = [max(_width(line[i]) for line in lines) for i in range(len(lines[0]) - 1)]
+    indent = 2 + sum(width + 2 for width in widths)
     for line in lines:
-        cells = (x + " " * (widths[i] - width(x)) for i, x in enumerate(line))
-        yield ("  " + "  ".join(cells)).rstrip()
+        cells = (x + " " * (n - _width(x)) for x, n in zip(line, widths, strict=False))
+        last = textwrap.wrap(line[-1], max(WIDTH - indent, SLIMMEST)) or [""]
+        yield ("  " + "  ".join([*cells, last[0]])).rstrip()
+        yield from (" " * indent + more for more in last[1:])
+
+
+def _width(text: str) -> int:
+    return sum(not unicodedata.combining(c) for c in text)
 
 
 def dictionary(
@@ -174,12 +178,14 @@ def _rows(
         name = code.get(entry.expr, entry.name) if derivative else entry.name
         axes = entry.expr.axes
         yield Row(symbols, name, axes, _entry(name, axes, entry), entry.role)
+    for entry in shown:
+        if entry.name.startswith("parts[") and isinstance(entry.shown, Partial):
+            axes = (*entry.shown.of.axes, *entry.expr.axes)
+            yield Row({"outputs": entry.tex}, entry.name, axes, entry.name, entry.role)
 
 
 def _plain_entries(found: Derived) -> Iterator[Entry]:
     """The values of a network that has no index notation."""
-    from chainrule.emit.indexed import Symbol
-
     for e, name in ({x: x.name for x in found.definition.inputs} | dict(found.names)).items():
         if e is not found.value:
             yield Entry(Symbol(label(name)), {}, e, name, "")
@@ -197,8 +203,8 @@ def _matrix(entry: Entry, of: str, derivative: bool) -> str:
 def _entry(name: str, axes: tuple[str, ...], entry: Entry) -> str:
     if not axes or not entry.letters:
         return name
-    letters = {**entry.letters}
-    return f"{name}[{', '.join(plain(letter_of(axis, letters)) for axis in axes)}]"
+    places = ("0" if axis == "1" else plain(letter_of(axis, entry.letters)) for axis in axes)
+    return f"{name}[{', '.join(places)}]"
 
 
 def _notes(
@@ -222,21 +228,24 @@ def _notes(
 
 def _normalisation(root: Expr, examples: str) -> str:
     """Whether 1/m and ½ are there."""
+    half = {"mse": "There is no factor ½ in it: the slope of a square is 2(ŷ − y).",
+            "sum_squares": "There is no factor ½ in it: the slope of a square is 2(ŷ − y).",
+            "half_mse": "It has the factor ½: the slope of half a square is ŷ − y."}  # fmt: skip
     reduction = dict(root.attrs).get("reduction")
-    half = " with the factor ½" if root.op in HALVES else ""
-    half = " without the factor ½, so its slope is 2(ŷ − y)" if root.op == "mse" else half
-    name = f"The cost ({root.op}){half}" if root.op in OPS and reduction else "The cost"
+    name = f"The cost is {root.op}" if reduction or root.op == "sum_squares" else "The cost"
     if reduction == "mean":
-        return (
-            f"{name} is the mean over the {examples} examples: 1/{examples} stands in its derivative "
-            "with respect to the output and nowhere after."
+        said = (
+            f"{name}, a mean over the {examples} examples: 1/{examples} comes into the backward pass "
+            "with the derivative by the output, once."
         )
-    if reduction == "sum" or root.op == "sum_squares":
-        return f"{name} is a sum over the examples: there is no 1/{examples} in any derivative."
-    divided = any(n.op == "size" and n["axis"] == examples for n in postorder(root))
-    divided |= any(n.op == "mean" and examples in n["over"] for n in postorder(root))
-    says = f"1/{examples} is part of it" if divided else f"no 1/{examples} is part of it"
-    return f"{name} is as the definition writes it: {says}."
+    elif reduction == "sum" or root.op == "sum_squares":
+        said = f"{name}, a sum over the examples: no derivative has a factor 1/{examples}."
+    else:
+        divided = any(n.op == "size" and n["axis"] == examples for n in postorder(root))
+        divided |= any(n.op == "mean" and examples in n["over"] for n in postorder(root))
+        says = f"1/{examples} is part of it" if divided else f"no 1/{examples} is part of it"
+        said = f"{name} is as the definition writes it: {says}."
+    return f"{said} {half.get(root.op, '')}".strip()
 
 
 def _ways(form: Indexed) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -63,7 +64,8 @@ class Equations:
             f"{title}\n" + "\n".join(f"  {self._words(line)}" for line in lines)
             for title, lines in self._passes()
         ]
-        return "\n\n".join([*sections, *(["\n".join(self.notes)] if self.notes else [])])
+        notes = [textwrap.fill(note, WIDTH) for note in self.notes]
+        return "\n\n".join([*sections, *(["\n".join(notes)] if notes else [])])
 
     def _words(self, line: str) -> str:
         text = self.in_words(line)

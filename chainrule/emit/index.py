@@ -180,7 +180,8 @@ class _General:
     def _entries(self) -> Iterator[Entry]:
         found, scope = self.found, self.letters
         names = {x: x.name for x in found.definition.inputs} | dict(found.names)
-        for e, name in names.items():
+        order = {e: n for n, e in enumerate(postorder(found.value, *found.names))}
+        for e, name in sorted(names.items(), key=lambda pair: order.get(pair[0], -1)):
             if e is not found.value:
                 role = "input" if e.op == "input" else "value of the forward pass"
                 role = "parameter" if name in found.definition.params else role
@@ -307,38 +308,45 @@ class _Layered:
     def _layer_lines(self, number: int, wanted: set[str], down: bool) -> Iterator[str]:
         layer, p = self.layers[number - 1], self.printer(number)
         step = _Step(self, number, p)
-        yield from step.local()
-        for x, by in ((layer.weights, self.w(number)), (layer.bias, self.b(number))):
-            if by is not None and x is not None and x.name in wanted:
-                yield step.line(by)
-        first = layer.before.op == "input" and layer.before.name in wanted
-        if down or first:
-            yield step.line(self.a(number - 1))
+        pairs = ((layer.weights, self.w(number)), (layer.bias, self.b(number)))
+        asked = [by for x, by in pairs if by is not None and x is not None and x.name in wanted]
+        if down or (layer.before.op == "input" and layer.before.name in wanted):
+            asked.append(self.a(number - 1))
+        yield from step.activation()
+        yield from (step.weighted(by) for by in asked)
+        yield from (step.line(by) for by in asked)
 
     def _entries(self) -> Iterator[Entry]:
         names = {x: x.name for x in self.found.definition.inputs} | dict(self.found.names)
         first = self.layers[0].before
-        start = {**self.letters(1)[0]}
-        yield Entry(self.a(0), start, first, names.get(first, ""), "neuron k of layer 0: the input")
+        start = self.letters(1)[0]
+        role = f"input {self.k}: neuron {self.k} of layer 0"
+        yield Entry(self.a(0), start, first, names.get(first, ""), role)
         for number, layer in enumerate(self.layers, 1):
-            scope = self.letters(number)[0]
-            way = f"from neuron {self.k} of layer {number - 1} to neuron {self.j} of layer {number}"
-            yield Entry(self.w(number), scope, layer.weights, layer.weights.name, f"weight {way}")
-            bias = self.b(number)
-            if bias is not None and layer.bias is not None:
-                role = f"bias of neuron {self.j} of layer {number}"
-                yield Entry(bias, scope, layer.bias, layer.bias.name, role)
-            role = f"weighted sum of neuron {self.j} of layer {number}"
-            yield Entry(self.z(number), scope, layer.z, names.get(layer.z, ""), role)
-            if layer.a is not layer.z:
-                role = f"activation of neuron {self.j} of layer {number}"
-                yield Entry(self.a(number), scope, layer.a, names.get(layer.a, ""), role)
+            yield from self._entries_of(number, layer, names)
         last = self.letters(len(self.layers))[0]
         for x, shown in self.names.items():
             if x.op == "input" and x is not first:
                 yield Entry(shown, last, x, x.name, "what the loss compares with")
         yield Entry(self.cost, {}, self.found.value, "", "the cost")
         yield from self._derivatives()
+
+    def _entries_of(
+        self, number: int, layer: Layer, names: Mapping[Expr, str]
+    ) -> Iterator[Entry]:
+        scope = self.letters(number)[0]
+        j = self.j if layer.to not in ("", "1") else "1"
+        neuron = f"neuron {j} of layer {number}"
+        way = f"to {neuron} from neuron {self.k} of layer {number - 1}"
+        yield Entry(self.w(number), scope, layer.weights, layer.weights.name, f"weight {way}")
+        bias, z, a = self.b(number), self.z(number), self.a(number)
+        if bias is not None and layer.bias is not None:
+            yield Entry(bias, scope, layer.bias, layer.bias.name, f"bias of {neuron}")
+        same = layer.a is layer.z
+        yield Entry(z, scope, layer.z, names.get(layer.z, ""), f"weighted sum of {neuron}")
+        if a != z:
+            of = f"activation of {neuron}" + (" (f is the identity)" if same else "")
+            yield Entry(a, scope, layer.a, names.get(layer.a, ""), of)
 
     def _derivatives(self) -> Iterator[Entry]:
         for number, layer in enumerate(self.layers, 1):
@@ -390,7 +398,11 @@ class _Step:
         """What the derivative of the cost is known for, when the weights are asked for."""
         return self.z if self.mixes or self.a == self.z else self.a
 
-    def local(self) -> Iterator[str]:
+    def weighted(self, by: Symbol) -> str:
+        """∂z/∂by: what the weighted sum changes by."""
+        return f"{Partial(self.z, by).tex(self.scope)} &= {self._factor(by, self.scope).text}"
+
+    def activation(self) -> Iterator[str]:
         """∂a/∂z, or ∂C/∂z where every a depends on every z."""
         if self.mixes:
             yield self._mixed()

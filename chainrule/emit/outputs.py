@@ -240,9 +240,12 @@ class _Parts:
             name = shown_name(self.names, self.simple, e)
             yield Entry(shown, scope, e, name, "")
         for x in self.inputs:
-            by = self.symbols[self.simple[x]]
-            yield Entry(Partial(self.part, by, negative=True), scope, x, x.name, "part")
-            yield Entry(Partial(self.whole, by, negative=True), scope, x, f"d{x.name}", "sum")
+            shown = Partial(self.whole, self.symbols[self.simple[x]])
+            yield Entry(shown, scope, x, f"d{x.name}", "")
+        for x in self.inputs if self.how.outputs else ():
+            shown = Partial(self.part, self.symbols[self.simple[x]])
+            role = "part of one example and one output: cr.per_output"
+            yield Entry(shown, scope, x, f"parts[{x.name!r}]", role)
 
 
 def shown_name(names: dict[Expr, str], simple: dict[Expr, Expr], e: Expr) -> str:
