@@ -8,6 +8,7 @@ with a letter for each axis.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -34,8 +35,9 @@ from chainrule.plan.layers import LOGIT_LOSSES, Layer, examples_axis, layered
 from chainrule.plan.program import LEAVES, program
 from chainrule.plan.simplify import is_const, simplify
 
-DEEPEST = 12  # nested operations without a name before one gets a line of its own
+DEEPEST = 8  # nested operations without a name before one gets a line of its own
 DOT = r" \cdot "
+SUMS = ("contract", "sum", "softmax", "log_softmax", "logsumexp", "mean")
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,18 @@ def axes_of(roots: Iterable[Expr]) -> Axes:
     return tuple(dict.fromkeys(axis for node in postorder(*roots) for axis in node.axes))
 
 
+def _shared(roots: list[Expr], named: Mapping[Expr, str]) -> dict[Expr, str]:
+    """Names for sums that stand in more than one place: written once, they are easier to read."""
+    uses = dict.fromkeys(postorder(*roots), 0)
+    for node in tuple(uses):
+        for x in node.inputs:
+            uses[x] += 1
+    heavy = [e for e, n in uses.items() if n > 1 and e.op in SUMS and e not in named]
+    taken = {name.replace("_", "") for name in named.values()}  # t_1 and t1 are one symbol
+    free = (name for i in itertools.count(1) if (name := f"t{i}") not in taken)
+    return dict(zip(heavy, free, strict=False))
+
+
 class _General:
     """Any network: its own names, one letter for each axis."""
 
@@ -128,9 +142,11 @@ class _General:
         if EXAMPLE_LETTER in taken:
             first = {}
         self.letters, spare = letters(axes, taken, first)
-        named = {e: n for e, n in found.names.items() if e is not found.value}
+        self.named = {e: n for e, n in found.names.items() if e is not found.value}
+        self.named |= _shared([found.value, *found.grads.values()], self.named)
         self.printer = IndexPrinter(
-            {e: symbol(n, e.axes, self.low) for e, n in named.items()},
+            {e: symbol(n, e.axes, self.low) for e, n in found.names.items()
+             if e is not found.value},  # fmt: skip
             self.letters,
             spare,
             safe=safe_beside_log(found.definition.root),
@@ -143,18 +159,21 @@ class _General:
 
     def _forward(self) -> Iterator[str]:
         found, p = self.found, self.printer
-        named = {
-            e: n for e, n in found.names.items() if e.op not in LEAVES and e is not found.value
-        }
-        for line in program("", (), {"": found.value, **{n: e for e, n in named.items()}}, named,
-                            DEEPEST, share=False).lines:  # fmt: skip
+        below = set(postorder(found.value, *found.names))
+        named = {e: n for e, n in self.named.items() if e.op not in LEAVES and e in below}
+        outputs = {"": found.value, **{n: e for e, n in named.items()}}
+        names = {e: n for e, n in self.named.items() if e.op not in LEAVES}
+        for line in program("", (), outputs, names, DEEPEST, share=False).lines:
             if line.value is not found.value:
-                p.names.setdefault(line.value, symbol(line.name, line.value.axes, self.low))
-                yield self._line(p.names[line.value], line.value)
+                self.named.setdefault(line.value, line.name)
+                shown = symbol(line.name, line.value.axes, self.low)
+                yield self._line(p.names.get(line.value, shown), line.value)
+                p.names.setdefault(line.value, shown)
         yield self._line(self.cost, found.value)
 
     def _line(self, shown: Shown, value: Expr) -> str:
         scope = self.printer.scope(value.axes)
+        self.printer.begin()
         return f"{shown.tex(scope)} &= {self.printer.definition(value, scope).text}"
 
     def _backward(self) -> Iterator[str]:
@@ -166,7 +185,7 @@ class _General:
                     wanted[e] = Partial(self.cost, symbol(name, e.axes, self.low))
         outputs = dict(found.grads)
         names = {e: f"g{i}" for i, e in enumerate(wanted)}
-        for line in program("", (), outputs, {**found.names, **names}, DEEPEST, share=False).lines:
+        for line in program("", (), outputs, {**self.named, **names}, DEEPEST, share=False).lines:
             if line.value not in p.names:
                 shown = wanted.get(line.value) or symbol(line.name, line.value.axes, self.low)
                 yield self._line(shown, line.value)

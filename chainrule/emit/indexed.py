@@ -183,6 +183,11 @@ class IndexPrinter:
         self.spare = tuple(spare)
         self.free = frozenset(free)
         self.safe = frozenset(safe)
+        self.meant: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Start a line: within it a letter runs over one axis only."""
+        self.meant = {}
 
     def scope(self, axes: Iterable[str]) -> dict[str, str]:
         """The letters of the axes on the left of an equation."""
@@ -231,12 +236,14 @@ class IndexPrinter:
                 continue
             used = {*scope.values(), *bound}
             choice = [x for x in (self.letters[axis], *self.spare) if x not in used]
+            choice.sort(key=lambda x: self.meant.get(x, axis) != axis)  # the same axis first
             if not choice:
                 raise ParameterError(
                     "more sums inside each other than there are letters",
                     hint="Use notation='matrix'",
                 )
             inner[axis] = choice[0]
+            self.meant[choice[0]] = axis
             bound.append(choice[0])
         return "".join(rf"\sum_{{{x}}} " for x in bound), inner
 

@@ -155,7 +155,8 @@ class _Parts:
         yield f"{self.part.tex(self.scope)} &= {p.tex(terms, self.scope).text}"
 
     def _line(self, p: IndexPrinter, shown: Shown, e: Expr) -> str:
-        scope = {**p.scope(e.axes)}
+        scope = p.scope(e.axes)
+        p.begin()
         return f"{shown.tex(scope)} &= {p.definition(e, scope).text}"
 
     def _nudge(self, of: Expr) -> Partial:

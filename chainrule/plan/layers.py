@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from chainrule.expr import EXAMPLES, Definition, Expr, postorder
 from chainrule.nn import OUTPUTS
 
+LARGEST_LOSS = 20  # expressions that compare the output with the target; more are a network
 LOGIT_LOSSES = ("cross_entropy", "bce_logits", "hinge", "poisson")
 """Losses that take what is before the last activation, so that z is what they compare."""
 
@@ -91,31 +92,41 @@ def _layer(
         return None
     (origin,) = node["over"]
     sides = [_through(x) for x in node.inputs]
-    weights = [x for x in sides if _may_be_weights(x, params, examples)]
-    if len(weights) == 2:  # a bilinear form, or a product of parameters
+    weights = _weights(sides, params, examples)
+    if weights is None:
         return None
-    if not weights:
-        return None
-    before = sides[1] if sides[0] is weights[0] else sides[0]
-    to = next((axis for axis in weights[0].axes if axis != origin), "")
+    before = sides[1] if sides[0] is weights else sides[0]
+    to = next((axis for axis in weights.axes if axis != origin), "")
     if to in before.axes or before.kind != "float":
         return None
-    z, bias = _with_bias(node, users, params, to)
-    return Layer(weights[0], bias, before, z, _activated(z, users, to), to, origin)
+    z, bias = _with_bias(node, users, to)
+    return Layer(weights, bias, before, z, _activated(z, users, to), to, origin)
 
 
-def _may_be_weights(x: Expr, params: Collection[str], examples: str) -> bool:
-    return x.op == "input" and x.name in params and examples not in x.axes and len(x.axes) <= 2
+def _weights(sides: list[Expr], params: Collection[str], examples: str) -> Expr | None:
+    """The side that is a matrix of weights: without examples, trained, with two axes.
+
+    None where neither is, or both are, as in a product of parameters.
+    """
+    possible = [
+        x
+        for x in sides
+        if x.op == "input" and x.kind == "float" and examples not in x.axes and len(x.axes) <= 2
+    ]
+    for prefer in (lambda x: x.name in params, lambda x: len(x.axes) == 2):
+        if len(possible) > 1:
+            possible = [x for x in possible if prefer(x)] or possible
+    return possible[0] if len(possible) == 1 else None
 
 
 def _with_bias(
-    node: Expr, users: Mapping[Expr, list[Expr]], params: Collection[str], to: str
+    node: Expr, users: Mapping[Expr, list[Expr]], to: str
 ) -> tuple[Expr, Expr | None]:
     after = users.get(node, [])
     if len(after) == 1 and after[0].op == "add":
         others = [_through(x) for x in after[0].inputs if _through(x) is not node]
         for x in others:
-            if x.op == "input" and x.name in params and set(x.axes) <= {to}:
+            if x.op == "input" and x.kind == "float" and set(x.axes) <= {to}:
                 return after[0], x
     return node, None
 
@@ -157,6 +168,8 @@ def _only_through(
 ) -> bool:
     """Whether the loss sees parameters through `output` only, and all of them are in layers."""
     above = list(postorder(root, known=[output]))
+    if len(above) > LARGEST_LOSS or any(x.op in ("contract", "rename") for x in above):
+        return False
     seen = {x.name for x in above if x.op == "input"}
     below = {x.name for x in postorder(output) if x.op == "input"}
     return not seen & set(own) and {p for p in params if p in seen | below} <= set(own)

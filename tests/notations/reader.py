@@ -106,6 +106,8 @@ class Values:
             scale = max(1.0, float(np.abs(sides[0]).max(initial=0)))
             assert np.abs(other - sides[0]).max(initial=0) <= tolerance * scale, text
         value = sides[-1]
+        if key.startswith("-"):
+            key, value = key[1:], -value
         if key in self.known:
             scale = max(1.0, float(np.abs(value).max(initial=0)))
             assert np.abs(self.known[key] - value).max(initial=0) <= tolerance * scale, text
@@ -166,18 +168,25 @@ class Reader:
 
     # symbols
 
+    def is_derivative(self) -> bool:
+        """∂C/∂w, or dL/dw between numbers."""
+        what = self.peek(2)
+        return self.peek() == r"\frac" and (
+            what == r"\partial" or (what == "d" and self.values.scalars)
+        )
+
     def symbol(self) -> tuple[str, tuple[str, ...]]:
-        if self.peek() == r"\frac" and self.peek(1) == "{" and self.peek(2) == r"\partial":
+        if self.is_derivative():
             self.take(r"\frac")
             self.take("{")
-            self.take(r"\partial")
+            self.take(r"\partial", "d")
             upper, above = self.symbol()
             self.take("}")
             self.take("{")
-            self.take(r"\partial")
+            self.take(r"\partial", "d")
             lower, below = self.symbol()
             self.take("}")
-            return f"∂{upper}/∂{lower}", tuple(dict.fromkeys((*above, *below)))
+            return f"∂{upper}[{len(above)}]/∂{lower}", tuple(dict.fromkeys((*above, *below)))
         negative = "-" if self.accept("-") else ""
         if negative:
             key, indices = self.symbol()
@@ -268,7 +277,7 @@ class Reader:
             self.take()
             self.take("^")
             return combine(np.exp, self.braced())
-        if token == r"\frac" and self.peek(2) != r"\partial":
+        if token == r"\frac" and not self.is_derivative():
             self.take()
             upper, lower = self.braced(), self.braced()
             return combine(np.divide, upper, lower)
