@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from chainrule.differentiate import keep, reverse
 from chainrule.emit.index import DEEPEST, Entry, Indexed, axes_of
 from chainrule.emit.indexed import (
     IndexPrinter,
     Partial,
+    Scope,
     Shown,
     Symbol,
     letter_of,
@@ -25,16 +26,18 @@ from chainrule.emit.indexed import (
     words,
 )
 from chainrule.emit.plain import plain_indices
-from chainrule.emit.tex import label
+from chainrule.emit.tex import ATOM, SUM, label
 from chainrule.errors import GraphError
 from chainrule.expr import Expr, Spec, input_, postorder
+from chainrule.ops import OPS, contraction
 from chainrule.ops.cross_entropy import plain_cross_entropy
 from chainrule.plan.derived import Derived
 from chainrule.plan.layers import examples_axis
-from chainrule.plan.outputs import LOGITS, Split, split
+from chainrule.plan.outputs import LOGITS, SOFTMAX, Split, split
 from chainrule.plan.program import LEAVES, program
 from chainrule.plan.simplify import simplify
 
+PART = "output part"  # the axis of the parts where it is not that of the outputs
 EXAMPLE, OUTPUT = "k", "j"  # as the document that splits costs this way calls them
 
 
@@ -51,58 +54,119 @@ def by_output(found: Derived) -> Indexed:
         root = plain_cross_entropy(*root.inputs, **dict(root.attrs))
     plain = replace(definition, root=root)
     how = split(plain, list(found.grads), examples_axis(definition))
-    if how.outputs and _counts_twice(how):
+    if how.outputs and _counts_twice(how.outputs, _below_softmax(how.value)):
         what = f"axis {how.outputs!r} counts the outputs and something that they are made of"
         hint = f"Rename one: cr.rename(x, {how.outputs}='…'); cr.per_output takes it as it is"
         raise GraphError(what, where=found.definition.name, hint=hint)
     return _Parts(found, how).indexed()
 
 
-def _counts_twice(how: Split) -> bool:
-    axis = how.outputs
-    return any(
-        axis not in node.axes and any(axis in x.axes for x in node.inputs)
-        for node in postorder(how.value)
-    ) and axis != "1"
+def _below_softmax(value: Expr) -> Expr:
+    """The outputs, or the logits where a softmax makes each output depend on all of them."""
+    return value.inputs[0] if value.op in SOFTMAX else value
+
+
+def _counts_twice(axis: str, value: Expr) -> bool:
+    """Whether the axis of the outputs counts something else below them."""
+    return axis != "1" and any(
+        axis in (_over(node) if axis in node.axes else x.axes)
+        for node in postorder(value)
+        for x in node.inputs
+    )
+
+
+def _over(node: Expr) -> tuple[str, ...]:
+    return tuple(dict(node.attrs).get("over") or ())
+
+
+def _rest(x: Expr, axis: str) -> tuple[str, ...]:
+    return tuple(a for a in x.axes if a != axis)
+
+
+@dataclass(frozen=True)
+class _At:
+    """A symbol at one fixed letter of an axis."""
+
+    shown: Partial
+    axis: str
+    letter: str
+    binds: int = SUM
+
+    def tex(self, scope: Scope) -> str:
+        return self.shown.tex({**scope, self.axis: self.letter})
+
+
+@dataclass(frozen=True)
+class _Letter:
+    """A position, shown as the letter that counts it."""
+
+    letter: str
+    binds: int = ATOM
+
+    def tex(self, scope: Scope) -> str:
+        return self.letter
 
 
 class _Parts:
+    """The equations of one derivation in parts."""
+
     def __init__(self, found: Derived, how: Split) -> None:
         self.found, self.how = found, how
         definition = found.definition
         names = {e: n for e, n in definition.names().items() if e is not definition.root}
         self.inputs = [definition.input[name] for name in found.grads]
         self.value = how.kept[how.value]
+        self.mixed = self.value.op in SOFTMAX and how.outputs in _over(self.value)
+        self.start = self.value.inputs[0] if self.mixed else self.value
+        self.axis = PART if self.mixed else how.outputs  # what an output is called by
         self.names = {how.kept[e]: n for e, n in names.items() if e in how.kept}
-        self.received = input_("∂c/∂outputs", Spec(self.value.axes, self.value.sizes))
-        back = reverse(self.value, self.inputs, seed=self.received)
+        self.received = input_("∂c/∂outputs", Spec(self.start.axes, self.start.sizes))
+        back = reverse(self.start, self.inputs, seed=self.received)
         slope = reverse(definition.root, [how.value]).wrt[how.value]
         slope = keep(slope, how.examples)[slope]
         below = {
-            e for e in postorder(self.value) if e in self.names and e in back.cotangents
-        } - {self.value}
+            e for e in postorder(self.start) if e in self.names and e in back.cotangents
+        } - {self.start}
         self.wanted = {e: back.cotangents[e] for e in self.names if e in below}
         self.wanted |= {x: back.wrt[x] for x in self.inputs}
         roots = [*self.names, self.value, how.cost, how.terms, -slope, *self.wanted.values()]
+        roots += [self._through_softmax()] if self.mixed else []
         self.simple = simplify(roots)
         self.slope = self.simple[-slope]
         self._letters(roots)
+
+    def _through_softmax(self) -> Expr:
+        """What logit l receives from output j: ([j = l] − a_l) a_j times what a_j does."""
+        axis, node = self.how.outputs, self.value
+        self.position = input_("position", Spec((PART,), {}, "int"))
+        self.above = input_("∂c/∂a", Spec((*_rest(node, axis), PART), {}))
+        chosen = OPS["one_hot"](self.position, axis, node.sizes.get(axis))
+        rule = OPS[node.op].vjp
+        assert rule is not None  # softmax has a derivative
+        part = rule(contraction(chosen, self.above, (PART, *node.axes)), node, *node.inputs,
+                    **dict(node.attrs))[0]  # fmt: skip
+        assert part is not None
+        self.logits = part
+        return part
 
     def _letters(self, roots: list[Expr]) -> None:
         how = self.how
         shown = [self.simple[x] for x in roots]
         names = [*self.names.values(), *(x.name for x in self.found.definition.inputs)]
         taken = words(names) | sizes_shown(shown)
-        first = {how.examples: EXAMPLE} | ({how.outputs: OUTPUT} if how.outputs else {})
+        first = {how.examples: EXAMPLE} | ({self.axis: OUTPUT} if self.axis else {})
         first = {axis: x for axis, x in first.items() if x not in taken and axis != "1"}
         given, spare = letters(axes_of([*shown, *self.names]), taken, first)
         cost = next(x for x in ("c", r"\ell", r"\mathcal{C}") if x not in names)
-        both = (how.examples, how.outputs) if how.outputs else (how.examples,)
+        both = (how.examples, self.axis) if self.axis else (how.examples,)
         self.whole, self.each = Symbol(cost), Symbol(cost, "", (how.examples,))
         self.part = Symbol(cost, "", both)
         known = {self.simple[e]: symbol(n, e.axes) for e, n in self.names.items()}
         if self.simple[self.value] not in known:
-            known[self.simple[self.value]] = Symbol("z" if how.by == LOGITS else "a", "", self.value.axes)
+            base = "z" if how.by == LOGITS else "a"
+            known[self.simple[self.value]] = Symbol(base, "", self.value.axes)
+        if self.simple[self.start] not in known:
+            known[self.simple[self.start]] = Symbol("z", "", self.start.axes)
         self.symbols = {e: s for e, s in known.items() if e.op != "const"}
         free = {*both} - {"1"}
         safe = safe_beside_log(self.found.definition.root)
@@ -152,7 +216,12 @@ class _Parts:
                 yield self._line(p, lines[e], e)
                 p.names[e] = lines[e]
         terms = self.simple[self.how.terms]
-        yield f"{self.part.tex(self.scope)} &= {p.tex(terms, self.scope).text}"
+        yield f"{self.part.tex(self.scope)} &= {p.tex(terms, self._output_scope()).text}"
+
+    def _output_scope(self) -> dict[str, str]:
+        """The letters where an entry of the outputs is output j itself."""
+        own = {self.how.outputs: self.scope[self.axis]} if self.mixed else {}
+        return {**self.scope, **own}
 
     def _line(self, p: IndexPrinter, shown: Shown, e: Expr) -> str:
         scope = p.scope(e.axes)
@@ -170,11 +239,25 @@ class _Parts:
             yield f"\\nabla {self.each.tex(self.scope)} &= {self._over_outputs(gradient)}"
         p = self.printer
         start = self._nudge(self.value)
-        scope = {**self.scope, **p.scope(self.value.axes)}
+        scope = {**self.scope, **p.scope(self.value.axes), **self._output_scope()}
+        p.begin()
         yield f"{start.tex(scope)} &= {self.forward.tex(self.slope, scope).text}"
+        if self.mixed:
+            yield self._softmax_line(start, scope[self.how.outputs])
+            start = self._nudge(self.start)
         p.names[self.received] = start
         yield from self._parts(p)
         yield from self._sums()
+
+    def _softmax_line(self, above: Partial, letter: str) -> str:
+        """∂c_kj/∂z_lk from ∂c_kj/∂a_jk."""
+        axis, p = self.how.outputs, self.printer
+        p.names[self.simple[self.above]] = _At(above, axis, letter)
+        p.names[self.simple[self.position]] = _Letter(letter)
+        scope = {**self.scope, **p.scope(self.start.axes)}
+        p.begin()
+        right = p.tex(self.simple[self.logits], scope).text
+        return f"{self._nudge(self.start).tex(scope)} &= {right}"
 
     def _parts(self, p: IndexPrinter) -> Iterator[str]:
         """The nudge for each value and each parameter, in the order in which they are found."""
@@ -214,7 +297,7 @@ class _Parts:
 
     def _notes(self) -> tuple[str, ...]:
         how = self.how
-        k, j = (letter_of(axis, self.scope) if axis else "" for axis in (how.examples, how.outputs))
+        k, j = (letter_of(axis, self.scope) if axis else "" for axis in (how.examples, self.axis))
         if how.outputs in ("", "1"):
             return (f"{k} counts the examples. There is one output: the cost is not split further.",)
         notes = [f"{k} counts the examples, {j} the outputs."]
@@ -230,7 +313,9 @@ class _Parts:
             )
         else:
             notes.append("Split by terms of the cost: each looks at one output only.")
-        if any(how.outputs in x.axes for x in self.inputs):
+        if self.mixed:
+            notes.append("The softmax makes every output depend on all logits.")
+        elif any(how.outputs in x.axes for x in self.inputs):
             notes.append(f"For parameters of another output than {j} the part is 0.")
         notes.append("The lines give negative gradients, the directions of descent.")
         return tuple(notes)

@@ -77,6 +77,7 @@ def split(
     gates = _gates(root, inputs)
     axis = _outputs_axis(definition, gates, examples, outputs)
     by, value = _value(definition, gates, examples, axis)
+    _terms(root, examples, definition)
     kept = keep(root, examples)
     cost = kept[root]
     if examples not in cost.axes:
@@ -182,7 +183,11 @@ def _is_logarithmic(root: Expr, gates: list[Expr], gate: Expr) -> bool:
 
 
 def _terms(cost: Expr, axis: str, definition: Definition) -> Expr:
-    """The cost of each example with the sum over `axis` left out: one term for each output."""
+    """The cost with the sum over `axis` left out: one term for each entry.
+
+    Raises:
+        GraphError: what is done with the sum is not linear, so its terms do not add up to the cost.
+    """
     node, spine = cost, []
     while axis not in node.axes:
         inner = _summand(node, axis)
@@ -260,7 +265,8 @@ def per_output(
     positions = input_(POSITIONS, Spec((part,), {}, "int"))
     chosen = OPS["one_hot"](positions, how.outputs, value.sizes.get(how.outputs))
     seed = OPS["contract"](chosen, received, ())
-    parted = _copied([value], below, (part, examples))
+    moving = [x for x in definition.inputs if x.kind == "float"] if prior else below
+    parted = _copied([value], moving, (part, examples))
     targets = {x.name: parted[x] for x in inputs} | {
         n: parted[how.kept[values[n]]] for n in prior
     }
@@ -297,7 +303,7 @@ def _copied(
     """What is below `roots` with a copy of each of `inputs` for every entry along `axes`."""
     every = {x: x for x in postorder(*roots)}
     for axis in reversed(axes):
-        now = {every[x] for x in inputs}
+        now = {every[x] for x in inputs if x in every}
         copies = {x: expand(x, (axis, *x.axes)) for x in now if axis not in x.axes}
         done = rewrite_below(
             every.values(), copies, lambda node, new, a=axis: alongside(node, new, a)
