@@ -21,10 +21,9 @@ __version__ = "0.1.0"
 # Where each public name lives. A module is imported when a name of it is first used, so that
 # `import chainrule` stays fast.
 _PUBLIC = {
-    "derivation": (
-        "derive", "per_example", "per_output", "Derivation", "PerExample", "PerOutput",
-    ),
+    "derivation": ("derive", "per_example", "Derivation", "PerExample"),
     "explain.layout": ("with_examples",),
+    "explain.outputs": ("per_output", "PerOutput"),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
     "definition": ("with_loss",),
     "expr": ("Definition", "Expr"),

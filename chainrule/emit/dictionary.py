@@ -7,10 +7,12 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from chainrule.emit.index import Entry, Indexed, indexed
-from chainrule.emit.indexed import Partial, Symbol, is_elementwise, letter_of
+from chainrule.emit.form import Entry, Indexed
+from chainrule.emit.index import indexed
+from chainrule.emit.indexed import is_elementwise
 from chainrule.emit.outputs import by_output
 from chainrule.emit.plain import plain, plain_indices
+from chainrule.emit.symbols import Partial, Symbol, letter_of
 from chainrule.emit.tex import label
 from chainrule.errors import ParameterError
 from chainrule.expr import Definition, Expr, postorder
@@ -20,7 +22,7 @@ from chainrule.plan.layers import examples_axis
 
 LOSS = r"\mathcal{L}"
 WIDTH = 78
-SLIMMEST = 24  # of the last column
+SLIMMEST = 18  # of the last column
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ def _typed(text: str) -> str:
 def _array(row: Row) -> str:
     if not row.name:
         return "the value returned"
+    if "(" in row.meaning[:1]:  # says its axes itself, where there is more room
+        return row.entry
     return f"{row.entry}  ({', '.join(row.axes)})" if row.axes else f"{row.name}  (a number)"
 
 
@@ -156,9 +160,7 @@ def dictionary(
     return Dictionary(notation, tuple(rows), notes)
 
 
-def _rows(
-    found: Derived, form: Indexed, notation: str, shown: tuple[Entry, ...]
-) -> Iterator[Row]:
+def _rows(found: Derived, form: Indexed, notation: str, shown: tuple[Entry, ...]) -> Iterator[Row]:
     code = {**found.program.name_of}
     parts = {e.name: e for e in shown}
     for entry in form.entries or tuple(_plain_entries(found)):
@@ -181,7 +183,8 @@ def _rows(
     for entry in shown:
         if entry.name.startswith("parts[") and isinstance(entry.shown, Partial):
             axes = (*entry.shown.of.axes, *entry.expr.axes)
-            yield Row({"outputs": entry.tex}, entry.name, axes, entry.name, entry.role)
+            meaning = f"({', '.join(axes)}): {entry.role}"
+            yield Row({"outputs": entry.tex}, entry.name, axes, entry.name, meaning)
 
 
 def _plain_entries(found: Derived) -> Iterator[Entry]:
@@ -217,7 +220,7 @@ def _notes(
     if functions:
         yield functions
     if any(x.op == "one_hot" or x.op == "cross_entropy" for x in postorder(root)):
-        yield "Classes are counted from 0, as in the code; [y = j] is 1 where the class is j, else 0."
+        yield "Classes count from 0, as in the code; [y = j] is 1 where the class is j, else 0."
     if notation in ("index", "outputs"):
         yield "Letters count from 1 in the equations, from 0 in the arrays."
     if any(x.op in ("bce", "kl") for x in postorder(root)):
@@ -235,8 +238,8 @@ def _normalisation(root: Expr, examples: str) -> str:
     name = f"The cost is {root.op}" if reduction or root.op == "sum_squares" else "The cost"
     if reduction == "mean":
         said = (
-            f"{name}, a mean over the {examples} examples: 1/{examples} comes into the backward pass "
-            "with the derivative by the output, once."
+            f"{name}, a mean over the {examples} examples: 1/{examples} comes into the backward "
+            "pass with the derivative by the output, once."
         )
     elif reduction == "sum" or root.op == "sum_squares":
         said = f"{name}, a sum over the examples: no derivative has a factor 1/{examples}."
@@ -263,7 +266,8 @@ def _ways(form: Indexed) -> Iterator[str]:
         yield f"Stored (to, from), as w_jk is written: {names}. Row j holds what neuron j reads."
     if stored["from first"]:
         names = ", ".join(stored["from first"])
-        yield f"Stored (from, to), so w_jk is [k, j] there: {names}. Column j holds what neuron j reads."
+        stored_so = f"Stored (from, to), so w_jk is [k, j] there: {names}."
+        yield f"{stored_so} Column j holds what neuron j reads."
 
 
 def _functions(form: Indexed, root: Expr) -> str:

@@ -8,145 +8,19 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from chainrule.emit.tex import ATOM, HADAMARD, POWER, PRODUCT, SUM, Tex, join, label, number
+from chainrule.emit.symbols import Scope, Shown, Symbol, letter_of, run_together, symbol
+from chainrule.emit.tex import Tex, join, label, number
 from chainrule.errors import GraphError, ParameterError
-from chainrule.expr import Axes, Expr, postorder
+from chainrule.expr import Expr, postorder
 from chainrule.ops import OPS, body_of, sum_
 from chainrule.ops.arithmetic import exp, log
 from chainrule.ops.cross_entropy import plain_cross_entropy
-from chainrule.ops.record import Op, broadcast
+from chainrule.ops.record import ATOM, HADAMARD, POWER, PRODUCT, SUM, Op, broadcast
 
-EXAMPLE_LETTER = "i"
-LETTERS = "jklprstuvh"  # letters of axes, in the order in which they are given out
-FURTHER = tuple(rf"\{name}" for name in ("alpha", "beta", "gamma", "kappa", "lambda", "mu", "nu"))
 LOOSE = HADAMARD  # a sum takes in all factors after it, so as a factor it stands in parentheses
 _LEVELS = {"sum": SUM, "had": HADAMARD, "prod": PRODUCT, "pow": POWER, "atom": ATOM, "left": POWER}
-
-Scope = Mapping[str, str]
-"""The letter of each axis, where an expression stands."""
-
-
-@dataclass(frozen=True)
-class Symbol:
-    r"""A value with its indices: w^{(1)}_{jk}.
-
-    Attributes:
-        base: the letter or word.
-        upper: which one of that name, in parentheses above; "" for none.
-        axes: what the indices run over, in the order in which they are written.
-        low: write `upper` below: nothing in the network has indices.
-    """
-
-    base: str
-    upper: str = ""
-    axes: Axes = ()
-    low: bool = False
-
-    def tex(self, scope: Scope) -> str:
-        """The symbol with the letters of `scope`; an axis of one entry has the index 1."""
-        indices = run_together(letter_of(axis, scope) for axis in self.axes)
-        if self.low:
-            return label_below(self.base, self.upper)
-        above = f"^{{({self.upper})}}" if self.upper else ""
-        return f"{self.base}{above}" + (f"_{{{indices}}}" if indices else "")
-
-    @property
-    def binds(self) -> int:
-        """A power of it needs parentheses if something stands above already."""
-        return POWER if self.upper else ATOM
-
-
-@dataclass(frozen=True)
-class Partial:
-    """The derivative of one symbol with respect to another, perhaps negative."""
-
-    of: Symbol
-    by: Symbol
-    negative: bool = False
-
-    def tex(self, scope: Scope) -> str:
-        """∂of/∂by with the letters of `scope`."""
-        sign = "-" if self.negative else ""
-        return rf"{sign}\frac{{\partial {self.of.tex(scope)}}}{{\partial {self.by.tex(scope)}}}"
-
-    @property
-    def axes(self) -> Axes:
-        """The axes of both, each once."""
-        return tuple(dict.fromkeys((*self.of.axes, *self.by.axes)))
-
-    @property
-    def binds(self) -> int:
-        """A fraction: fine as a factor, in parentheses below a power; with a sign, as a sum."""
-        return SUM if self.negative else PRODUCT
-
-
-Shown = Symbol | Partial
-
-
-def letter_of(axis: str, scope: Scope) -> str:
-    """The letter of an axis; 1 for the axis of one entry."""
-    return "1" if axis == "1" else scope[axis]
-
-
-def run_together(indices: Iterable[str]) -> str:
-    """Indices side by side, Greek ones kept apart from what follows."""
-    return "".join(f"{i} " if i.startswith("\\") else i for i in indices).strip()
-
-
-def label_below(base: str, below: str) -> str:
-    """A name with what distinguishes it as a subscript."""
-    if not below:
-        return base
-    return f"{base}_{below}" if len(below) == 1 else f"{base}_{{{below}}}"
-
-
-def symbol(name: str, axes: Axes, low: bool = False) -> Symbol:
-    r"""The symbol of a name: W_1 → W^{(1)}, with an index for each axis.
-
-    >>> symbol("W_1", ("k", "n")).tex({"k": "j", "n": "k"}), symbol("y_hat", ("m",)).tex({"m": "i"})
-    ('W^{(1)}_{jk}', '\\hat{y}_{i}')
-    """
-    text = label(name)
-    base, _, below = text.partition("_")
-    if text.startswith(r"\text") or not below:
-        return Symbol(text, "", axes, low)
-    return Symbol(base, below.removeprefix("{").removesuffix("}"), axes, low)
-
-
-def letters(
-    axes: Iterable[str], taken: Iterable[str], first: Mapping[str, str]
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """A letter for each axis, and the letters that are left.
-
-    Args:
-        axes: in the order of their importance.
-        taken: letters that mean something else.
-        first: letters that are given already. An axis called by a free letter keeps it.
-
-    Raises:
-        ParameterError: there are more axes than letters.
-    """
-    used = set(taken) | set(first.values())
-    pool = [x for x in (EXAMPLE_LETTER, *LETTERS, *FURTHER) if x not in used]
-    axes = [a for a in dict.fromkeys(axes) if a != "1" and a not in first]
-    found = dict(first)
-    own = [axis for axis in axes if axis in pool]
-    found |= {axis: axis for axis in own}
-    free = [x for x in pool if x not in own and x != EXAMPLE_LETTER]
-    rest = [axis for axis in axes if axis not in own]
-    if len(rest) > len(free):
-        what = f"{len(rest)} axes are more than there are letters ({len(free)})"
-        raise ParameterError(what, hint="Use notation='matrix'")
-    found |= dict(zip(rest, free, strict=False))
-    return found, tuple(free[len(rest) :])
-
-
-def words(names: Iterable[str]) -> set[str]:
-    """The single letters that are names, or parts of names."""
-    return {word for name in names for word in name.split("_") if len(word) == 1}
 
 
 def sizes_shown(roots: Iterable[Expr]) -> set[str]:
@@ -230,7 +104,7 @@ class IndexPrinter:
     def bind(self, over: Iterable[str], scope: Scope) -> tuple[str, dict[str, str]]:
         """The sums over axes, and the letters under them; none is in use outside."""
         inner = dict(scope)
-        bound = []
+        bound: list[str] = []
         for axis in over:
             if axis == "1" or axis in self.free:
                 continue

@@ -1,4 +1,4 @@
-r"""The equations in parts: c is a mean over examples, c_k a sum over outputs, and so is its gradient.
+r"""The equations in parts: c is a mean over examples, c_k a sum over outputs, so is their gradient.
 
 Negative gradients come first: −∂c_kj/∂a is the nudge that output j asks of an activation for
 example k, and −∂c_kj/∂w the one that it asks of a weight. The gradient itself is minus their sum.
@@ -7,30 +7,28 @@ example k, and −∂c_kj/∂w the one that it asks of a weight. The gradient it
 from __future__ import annotations
 
 from collections.abc import Iterator
-
 from dataclasses import dataclass, replace
 
 from chainrule.differentiate import keep, reverse
-from chainrule.emit.index import DEEPEST, Entry, Indexed, axes_of
-from chainrule.emit.indexed import (
-    IndexPrinter,
+from chainrule.emit.form import DEEPEST, Entry, Indexed, axes_of
+from chainrule.emit.indexed import IndexPrinter, safe_beside_log, sizes_shown
+from chainrule.emit.plain import plain_indices
+from chainrule.emit.symbols import (
     Partial,
     Scope,
     Shown,
     Symbol,
     letter_of,
     letters,
-    safe_beside_log,
-    sizes_shown,
     symbol,
     words,
 )
-from chainrule.emit.plain import plain_indices
-from chainrule.emit.tex import ATOM, SUM, label
+from chainrule.emit.tex import label
 from chainrule.errors import GraphError
 from chainrule.expr import Expr, Spec, input_, postorder
 from chainrule.ops import OPS, contraction
 from chainrule.ops.cross_entropy import plain_cross_entropy
+from chainrule.ops.record import ATOM, SUM
 from chainrule.plan.derived import Derived
 from chainrule.plan.layers import examples_axis
 from chainrule.plan.outputs import LOGITS, SOFTMAX, Split, split
@@ -124,9 +122,9 @@ class _Parts:
         back = reverse(self.start, self.inputs, seed=self.received)
         slope = reverse(definition.root, [how.value]).wrt[how.value]
         slope = keep(slope, how.examples)[slope]
-        below = {
-            e for e in postorder(self.start) if e in self.names and e in back.cotangents
-        } - {self.start}
+        below = {e for e in postorder(self.start) if e in self.names and e in back.cotangents} - {
+            self.start
+        }
         self.wanted = {e: back.cotangents[e] for e in self.names if e in below}
         self.wanted |= {x: back.wrt[x] for x in self.inputs}
         roots = [*self.names, self.value, how.cost, how.terms, -slope, *self.wanted.values()]
@@ -299,7 +297,9 @@ class _Parts:
         how = self.how
         k, j = (letter_of(axis, self.scope) if axis else "" for axis in (how.examples, self.axis))
         if how.outputs in ("", "1"):
-            return (f"{k} counts the examples. There is one output: the cost is not split further.",)
+            return (
+                f"{k} counts the examples. There is one output: the cost is not split further.",
+            )
         notes = [f"{k} counts the examples, {j} the outputs."]
         value = self.symbols[self.simple[self.value]].tex({**self.printer.letters, **self.scope})
         if how.by == LOGITS:
@@ -326,12 +326,12 @@ class _Parts:
             name = shown_name(self.names, self.simple, e)
             yield Entry(shown, scope, e, name, "")
         for x in self.inputs:
-            shown = Partial(self.whole, self.symbols[self.simple[x]])
-            yield Entry(shown, scope, x, f"d{x.name}", "")
+            whole = Partial(self.whole, self.symbols[self.simple[x]])
+            yield Entry(whole, scope, x, f"d{x.name}", "")
         for x in self.inputs if self.how.outputs else ():
-            shown = Partial(self.part, self.symbols[self.simple[x]])
+            part = Partial(self.part, self.symbols[self.simple[x]])
             role = "part of one example and one output: cr.per_output"
-            yield Entry(shown, scope, x, f"parts[{x.name!r}]", role)
+            yield Entry(part, scope, x, f"parts[{x.name!r}]", role)
 
 
 def shown_name(names: dict[Expr, str], simple: dict[Expr, Expr], e: Expr) -> str:

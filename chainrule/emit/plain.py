@@ -61,9 +61,7 @@ _ONE_SYMBOL = re.compile(
     "[0-9.]+|[∂d]?[^\\W\\d_]\\u0302?[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]*|[∂d]?[^\\W\\d_]{2,}[₀₁₂₃₄₅₆₇₈₉]*"
     "|∂[^\\W\\d_]\\u0302?(⁽[^⁽⁾]*⁾)?[₀-₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ]*"  # with indices, below ∂
 )
-_INDICES = dict(
-    zip("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True)
-)
+_INDICES = dict(zip("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _GROUP = r"\{([^{}]*)\}"
 
 
@@ -101,9 +99,7 @@ def plain_indices(line: str) -> str:
     """
     text = re.sub(r"\^\{\(([0-9]+)\)\}", lambda m: f"⁽{m[1].translate(_ABOVE)}⁾", line)
     letters = "".join(_INDICES)
-    text = re.sub(
-        rf"_\{{([{letters}]+)\}}", lambda m: "".join(_INDICES[x] for x in m[1]), text
-    )
+    text = re.sub(rf"_\{{([{letters}]+)\}}", lambda m: "".join(_INDICES[x] for x in m[1]), text)
     below = "".join(_INDICES.values())
     apart = re.sub(rf"(?<=[{below}⁾])\((?!\))", " (", plain(text))  # a factor, not a call
     return re.sub(r"\)(?=[^\W\d_²³])", ") ", apart).replace("∇ ", "∇")

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from chainrule.differentiate import rewrite_below
 from chainrule.errors import ParameterError
 from chainrule.expr import Axes, Definition, Expr, Spec, input_, postorder
 from chainrule.netfile import Definable, define
 from chainrule.nn import revised
 from chainrule.ops import OPS, transpose
-from chainrule.differentiate import rewrite_below
 from chainrule.plan.layers import examples_axis
 
 PLACES = ("columns", "rows")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -113,15 +114,14 @@ def _weights(sides: list[Expr], params: Collection[str], examples: str) -> Expr 
         for x in sides
         if x.op == "input" and x.kind == "float" and examples not in x.axes and len(x.axes) <= 2
     ]
-    for prefer in (lambda x: x.name in params, lambda x: len(x.axes) == 2):
-        if len(possible) > 1:
-            possible = [x for x in possible if prefer(x)] or possible
+    trained = [x for x in possible if x.name in params]
+    possible = trained or possible
+    wide = [x for x in possible if len(x.axes) == 2]
+    possible = wide or possible
     return possible[0] if len(possible) == 1 else None
 
 
-def _with_bias(
-    node: Expr, users: Mapping[Expr, list[Expr]], to: str
-) -> tuple[Expr, Expr | None]:
+def _with_bias(node: Expr, users: Mapping[Expr, list[Expr]], to: str) -> tuple[Expr, Expr | None]:
     after = users.get(node, [])
     if len(after) == 1 and after[0].op == "add":
         others = [_through(x) for x in after[0].inputs if _through(x) is not node]
@@ -148,7 +148,7 @@ def _is_chain(
     """Whether each layer reads the one before and nothing else is between the inputs and root."""
     if not layers or layers[0].before.op != "input":
         return False
-    for below, layer in zip(layers, layers[1:], strict=False):
+    for below, layer in itertools.pairwise(layers):
         once = len(users[below.a]) == 1 and len(users[below.z]) == 1
         if layer.before is not below.a or layer.origin != below.to or not once:
             return False
@@ -163,9 +163,7 @@ def _is_chain(
     return _only_through(last.a, root, {x.name for x in moved}, params)
 
 
-def _only_through(
-    output: Expr, root: Expr, own: Collection[str], params: Iterable[str]
-) -> bool:
+def _only_through(output: Expr, root: Expr, own: Collection[str], params: Iterable[str]) -> bool:
     """Whether the loss sees parameters through `output` only, and all of them are in layers."""
     above = list(postorder(root, known=[output]))
     if len(above) > LARGEST_LOSS or any(x.op in ("contract", "rename") for x in above):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from chainrule.differentiate import (
+    Step,
     alongside,
     depends_on,
     keep,
@@ -144,9 +145,7 @@ def _outputs_axis(
     return others[0] if others else ""
 
 
-def _value(
-    definition: Definition, gates: list[Expr], examples: str, axis: str
-) -> tuple[str, Expr]:
+def _value(definition: Definition, gates: list[Expr], examples: str, axis: str) -> tuple[str, Expr]:
     """Activations, if the cost is a sum of terms in them; logits below a softmax that feeds a log.
 
     Between the loss and them no operation mixes outputs, so any gate there gives the same parts.
@@ -222,7 +221,8 @@ def _summand(node: Expr, axis: str) -> Expr | None:
         rest = tuple(a for a in node["over"] if a != axis)
         return sum_(node.inputs[0], rest) if rest else node.inputs[0]
     if node.op == "contract" and axis in node["over"]:
-        return contraction(*node.inputs, (axis, *node.axes))
+        a, b = node.inputs
+        return contraction(a, b, (axis, *node.axes))
     return None
 
 
@@ -267,9 +267,7 @@ def per_output(
     seed = OPS["contract"](chosen, received, ())
     moving = [x for x in definition.inputs if x.kind == "float"] if prior else below
     parted = _copied([value], moving, (part, examples))
-    targets = {x.name: parted[x] for x in inputs} | {
-        n: parted[how.kept[values[n]]] for n in prior
-    }
+    targets = {x.name: parted[x] for x in inputs} | {n: parted[how.kept[values[n]]] for n in prior}
     gradients = reverse(sum_(seed * parted[value]), targets.values())
     ordered = {n: _ordered(gradients.wrt[x], examples, part) for n, x in targets.items()}
     terms = _term_values(how)
@@ -297,19 +295,19 @@ def _fresh(name: str, definition: Definition) -> str:
     return name
 
 
-def _copied(
-    roots: list[Expr], inputs: list[Expr], axes: tuple[str, ...]
-) -> dict[Expr, Expr]:
+def _copied(roots: list[Expr], inputs: list[Expr], axes: tuple[str, ...]) -> dict[Expr, Expr]:
     """What is below `roots` with a copy of each of `inputs` for every entry along `axes`."""
     every = {x: x for x in postorder(*roots)}
     for axis in reversed(axes):
         now = {every[x] for x in inputs if x in every}
         copies = {x: expand(x, (axis, *x.axes)) for x in now if axis not in x.axes}
-        done = rewrite_below(
-            every.values(), copies, lambda node, new, a=axis: alongside(node, new, a)
-        )
+        done = rewrite_below(every.values(), copies, _along(axis))
         every = {x: done[node] for x, node in every.items()}
     return every
+
+
+def _along(axis: str) -> Step:
+    return lambda node, inputs: alongside(node, inputs, axis)
 
 
 def _ordered(x: Expr, examples: str, other: str) -> Expr:

@@ -11,9 +11,7 @@ from chainrule.expr import Expr
 from chainrule.run.bind import Array
 
 
-def counted(
-    axis: str, value: Expr, inputs: Sequence[Expr], arrays: Mapping[str, object]
-) -> Array:
+def counted(axis: str, value: Expr, inputs: Sequence[Expr], arrays: Mapping[str, object]) -> Array:
     """Positions along `axis`, whose size an input or `value` tells.
 
     Raises:
@@ -22,7 +20,7 @@ def counted(
     if axis in value.sizes or axis == "1":
         return np.arange(value.sizes.get(axis, 1))
     for x in inputs:
-        shape = np.shape(arrays.get(x.name, ()))  # type: ignore[arg-type]
+        shape = np.asarray(arrays.get(x.name, ())).shape
         if axis in x.axes and len(shape) == len(x.axes):
             return np.arange(shape[x.axes.index(axis)])
     hint = f"Declare it where the axis is made: {axis}=…"

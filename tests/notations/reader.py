@@ -101,7 +101,7 @@ class Values:
 
     def learn(self, text: str, tolerance: float = 1e-12) -> None:
         """Compute a line, whose sides must agree, and remember the result."""
-        key, indices, sides = self.line(text)
+        key, _, sides = self.line(text)
         for other in sides[1:]:
             scale = max(1.0, float(np.abs(sides[0]).max(initial=0)))
             assert np.abs(other - sides[0]).max(initial=0) <= tolerance * scale, text
@@ -145,7 +145,8 @@ class Reader:
 
     def take(self, *expected: str) -> str:
         token = self.peek()
-        assert token and (not expected or token in expected), (expected, token, self.tokens)
+        assert token, self.tokens
+        assert not expected or token in expected, (expected, token, self.tokens)
         self.at += 1
         return token
 
@@ -333,7 +334,8 @@ class Reader:
             return Indexed(kept, array[at])
         if not indices and key in self.values.sizes:
             return Indexed((), np.asarray(float(self.values.sizes[key])))
-        assert not indices and key in self.letter_sizes, f"{self.tokens[start:]} is not known"
+        assert not indices, f"{self.tokens[start:]} is not known"
+        assert key in self.letter_sizes, f"{self.tokens[start:]} is not known"
         return Indexed((key,), np.arange(self.letter_sizes[key], dtype=float))
 
     def function(self) -> Indexed:

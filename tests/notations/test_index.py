@@ -144,12 +144,15 @@ def called_c(C: "k m", W: "k n", X: "n m"):
 
 
 @pytest.mark.parametrize(
-    "net", [residual, shared, attention, weighted, by_hand, one_example, letters_taken, called_c],
+    "net",
+    [residual, shared, attention, weighted, by_hand, one_example, letters_taken, called_c],
     ids=lambda f: f.__name__,
 )
 def test_networks_that_are_no_chain_of_layers_are_computed_from_what_is_printed(net):
     real = [x.name for x in cr.define(net).inputs if x.kind == "float"]
-    definition = cr.define(net, params=[n for n in real if n not in ("X", "y", "Y", "T", "weights", "p")])
+    definition = cr.define(
+        net, params=[n for n in real if n not in ("X", "y", "Y", "T", "weights", "p")]
+    )
     form = assert_printed_is_computed(definition, *arrays_for(definition))
     assert bool(form.layers) == (net in (weighted, one_example))
 

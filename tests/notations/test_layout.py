@@ -8,8 +8,8 @@ import pytest
 import chainrule as cr
 from chainrule.errors import ParameterError
 from chainrule.explain.layout import place_of, with_examples
-from chainrule.run.reference import Reference
 from chainrule.plan.derived import derived
+from chainrule.run.reference import Reference
 from tests.notations.nets import layered
 from tests.notations.test_index import assert_printed_is_computed, attention, residual, weighted
 

@@ -128,9 +128,7 @@ PARAMS = ["W_1", "b_1", "W_2", "b_2"]
 
 def arrays(seed=0):
     rng = np.random.default_rng(seed)
-    return {
-        x.name: rng.normal(size=[SIZES[a] for a in x.axes]) for x in cr.define(net).inputs
-    }
+    return {x.name: rng.normal(size=[SIZES[a] for a in x.axes]) for x in cr.define(net).inputs}
 
 
 @pytest.mark.seed("002-06", "002-07")
@@ -233,7 +231,7 @@ def autoencoder(W: "k n", V: "n k", X: "n m"):
 def test_an_axis_that_is_input_and_output_is_computed_but_not_printed():
     rng = np.random.default_rng(5)
     at = {"W": rng.normal(size=(2, 3)), "V": rng.normal(size=(3, 2)), "X": rng.normal(size=(3, 4))}
-    terms, parts = cr.per_output(autoencoder, wrt=["W", "V"])(**at)
+    _, parts = cr.per_output(autoencoder, wrt=["W", "V"])(**at)
     _, gradients = cr.derive(autoencoder, wrt=["W", "V"])(**at)
     for name in ("W", "V"):
         assert_close(parts[name].sum(1).mean(0), gradients[name])
