@@ -179,7 +179,9 @@ def _rows(found: Derived, form: Indexed, notation: str, shown: tuple[Entry, ...]
             symbols["outputs"] = "c"
         name = code.get(entry.expr, entry.name) if derivative else entry.name
         axes = entry.expr.axes
-        yield Row(symbols, name, axes, _entry(name, axes, entry), entry.role)
+        letters = (own or entry).letters
+        meaning = (own and entry.short) or entry.role  # letters of the other notation would mislead
+        yield Row(symbols, name, axes, _entry(name, axes, letters), meaning)
     for entry in shown:
         if entry.name.startswith("parts[") and isinstance(entry.shown, Partial):
             axes = (*entry.shown.of.axes, *entry.expr.axes)
@@ -203,10 +205,10 @@ def _matrix(entry: Entry, of: str, derivative: bool) -> str:
     return label(of) if of else "" if entry.role != "the cost" else LOSS
 
 
-def _entry(name: str, axes: tuple[str, ...], entry: Entry) -> str:
-    if not axes or not entry.letters:
+def _entry(name: str, axes: tuple[str, ...], letters: Mapping[str, str]) -> str:
+    if not axes or not letters:
         return name
-    places = ("0" if axis == "1" else plain(letter_of(axis, entry.letters)) for axis in axes)
+    places = ("0" if axis == "1" else plain(letter_of(axis, letters)) for axis in axes)
     return f"{name}[{', '.join(places)}]"
 
 

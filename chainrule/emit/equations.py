@@ -125,7 +125,8 @@ def only(found: Derived, name: str, notation: str = "matrix") -> str:
     if notation in ("index", "outputs"):
         form = indexed(found) if notation == "index" else by_output(found)
         wanted = next(e.tex for e in form.entries if e.name == f"d{name}")
-        return next(line for line in lines if line.startswith(f"{wanted} &="))
+        starts = (f"{wanted} &=", f"-{wanted} &=")
+        return next(line for line in lines if line.startswith(starts))
     start = f"{partial(name, notation)} &="
     alone = f"{start} {Printer(*_names(found)).tex(found.grads[name]).text}"
     return next((line for line in lines if line.startswith(start)), alone)

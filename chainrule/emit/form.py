@@ -21,7 +21,7 @@ class Entry:
         shown: the symbol; `letters` are those of its axes.
         expr: the value that it stands for.
         name: its name in the definition and in the code; "" if it has none there.
-        role: what it is, in words.
+        role: what it is, in words; `short` without the letters.
     """
 
     shown: Symbol | Partial
@@ -29,6 +29,7 @@ class Entry:
     expr: Expr
     name: str
     role: str
+    short: str = ""
 
     @property
     def tex(self) -> str:

@@ -36,9 +36,15 @@ def indexed(found: Derived) -> Indexed:
 
 def _clashes(found: Derived, layers: tuple[Layer, ...]) -> bool:
     """Whether another value has a name that layers need: a^{(1)}, or C."""
-    inside = {x for layer in layers for x in postorder(layer.a)}
-    others = [x.name for x in postorder(found.value) if x.op == "input" and x not in inside]
+    above = postorder(found.value, known=[layers[-1].a])
+    others = [x.name for x in above if x.op == "input"]
     return any(symbol(name, ()).base in ("a", "w", "z", "b", "C") for name in others)
+
+
+def _meeting(roots: list[Expr]) -> Iterator[set[str]]:
+    """Axes that stand in one operation."""
+    for node in postorder(*roots):
+        yield {axis for x in (node, *node.inputs) for axis in x.axes}
 
 
 def _shared(roots: list[Expr], named: Mapping[Expr, str]) -> dict[Expr, str]:
@@ -68,7 +74,7 @@ class _General:
         taken |= sizes_shown(roots)
         if EXAMPLE_LETTER in taken:
             first = {}
-        self.letters, spare = letters(axes, taken, first)
+        self.letters, spare = letters(axes, taken, first, _meeting(roots))
         self.named = {e: n for e, n in found.names.items() if e is not found.value}
         self.named |= _shared([found.value, *found.grads.values()], self.named)
         self.printer = IndexPrinter(

@@ -6,6 +6,7 @@ matrices are sums, a transpose is the same entry, broadcasting is an index that 
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -116,6 +117,8 @@ class IndexPrinter:
                     "more sums inside each other than there are letters",
                     hint="Use notation='matrix'",
                 )
+            if axis in inner:  # its letter outside stays in use
+                inner[f" {inner[axis]}"] = inner[axis]
             inner[axis] = choice[0]
             self.meant[choice[0]] = axis
             bound.append(choice[0])
@@ -188,11 +191,32 @@ def _div(p: IndexPrinter, node: Expr, scope: Scope) -> Tex:
 
 def _summed(p: IndexPrinter, over: Iterable[str], scope: Scope, *factors: Expr) -> Tex:
     sums, inner = p.bind(over, scope)
-    if len(factors) == 1 and factors[0].op == "neg" and factors[0] not in p.names and sums:
-        return Tex(f"-{sums}{p.tex(factors[0].inputs[0], inner).at(LOOSE)}", SUM)
-    terms = [p.tex(x, inner) for x in factors]
-    tex = product(*terms) if len(terms) == 2 else terms[0]
-    return Tex(sums + tex.at(LOOSE), LOOSE) if sums else tex
+    if not sums:
+        return _product_of(p, inner, factors)
+    negative = len(factors) == 1 and factors[0].op == "neg" and factors[0] not in p.names
+    tex = _product_of(p, inner, factors[0].inputs if negative else factors)
+    bound = [axis for axis in over if axis != "1" and axis not in p.free]
+    equal = [axis for axis in bound if not mentions(tex.text, inner[axis])]
+    for axis in equal:  # as many equal terms as the axis has entries
+        sums = sums.replace(rf"\sum_{{{inner[axis]}}} ", "")
+        tex = product(Tex(label(axis), ATOM), tex)
+    summed = Tex(sums + tex.at(LOOSE), LOOSE) if sums else tex
+    return Tex(f"-{summed.at(HADAMARD)}", SUM) if negative else summed
+
+
+def _product_of(p: IndexPrinter, scope: Scope, factors: tuple[Expr, ...]) -> Tex:
+    terms = [p.tex(x, scope) for x in factors]
+    return product(*terms) if len(terms) == 2 else terms[0]
+
+
+def mentions(text: str, letter: str) -> bool:
+    r"""Whether an equation has the index.
+
+    >>> mentions(r"\tanh(x_{jl})", "l"), mentions(r"\tanh(x_{j})", "l")
+    (True, False)
+    """
+    alone = re.escape(letter) + r"(?![A-Za-z])" if letter.startswith("\\") else re.escape(letter)
+    return re.search(rf"_\{{[^{{}}]*{alone}[^{{}}]*\}}|= {alone}\\right\]", text) is not None
 
 
 def _is_negative_sum(node: Expr) -> bool:
@@ -228,7 +252,7 @@ def _best(p: IndexPrinter, node: Expr, scope: Scope) -> Tex:
     _, inner = p.bind(node["over"], scope)
     names = {"max": r"\max", "min": r"\min", "argmax": r"\operatorname{argmax}"}
     index = run_together(letter_of(axis, inner) for axis in node["over"])
-    return Tex(f"{names[node.op]}_{{{index}}} {p.tex(node.inputs[0], inner).at(PRODUCT)}", LOOSE)
+    return Tex(f"{names[node.op]}_{{{index}}} {p.tex(node.inputs[0], inner).at(POWER)}", LOOSE)
 
 
 def _where(p: IndexPrinter, node: Expr, scope: Scope) -> Tex:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from chainrule.differentiate import reverse
-from chainrule.emit.form import Entry, Indexed, axes_of
+from chainrule.emit.form import Entry, Indexed
 from chainrule.emit.indexed import IndexPrinter, safe_beside_log, sizes_shown
 from chainrule.emit.symbols import (
     EXAMPLE_LETTER,
@@ -42,9 +42,9 @@ class Layered:
         logits = last.a is last.z and found.definition.root.op in LOGIT_LOSSES
         self.top = "z" if logits else "a"
         self.examples = tuple(axis for axis in last.a.axes if axis != last.to)
-        taken = words(x.name for x in postorder(found.value) if x.op == "input" and x not in
-                      {y for layer in layers for y in postorder(layer.a)})  # fmt: skip
-        taken |= sizes_shown([found.value])
+        self.safe = safe_beside_log(found.value)
+        self.above = tuple(postorder(found.value, known=[last.a]))
+        taken = words(x.name for x in self.above if x.op == "input") | sizes_shown([found.value])
         pool = [x for x in LETTERS if x not in taken]
         self.j, self.k = pool[0], pool[1]
         self.taken = taken | {self.j, self.k}
@@ -56,7 +56,7 @@ class Layered:
         for number, layer in enumerate(layers, 1):
             if layer.z is not layer.a:
                 self.names[layer.z] = self.z(number)
-        for x in postorder(found.value, known=[last.a]):
+        for x in self.above:
             if x.op == "input":
                 self.names.setdefault(x, symbol(x.name, x.axes))
 
@@ -89,14 +89,14 @@ class Layered:
         first = {**self.first, layer.origin: self.k}
         if layer.to:
             first[layer.to] = self.j
-        rest = axes_of([self.found.value]) if number == len(self.layers) else self.examples
-        inner = {axis for other in self.layers for axis in (other.to, other.origin)} - set(first)
-        return letters([a for a in rest if a not in inner], self.taken, first)
+        last = number == len(self.layers)
+        rest = dict.fromkeys(a for x in self.above for a in x.axes) if last else self.examples
+        return letters(rest, self.taken, first)
 
     def printer(self, number: int) -> IndexPrinter:
         """Prints what stands in the equations of one layer."""
         given, spare = self.letters(number)
-        return IndexPrinter(self.names, given, spare, safe=safe_beside_log(self.found.value))
+        return IndexPrinter(self.names, given, spare, safe=self.safe)
 
     def indexed(self) -> Indexed:
         """The lines, and what their symbols are."""
@@ -161,7 +161,7 @@ class Layered:
         first = self.layers[0].before
         start = self.letters(1)[0]
         role = f"input {self.k}: neuron {self.k} of layer 0"
-        yield Entry(self.a(0), start, first, names.get(first, ""), role)
+        yield Entry(self.a(0), start, first, names.get(first, ""), role, "input")
         for number, layer in enumerate(self.layers, 1):
             yield from self._entries_of(number, layer, names)
         last = self.letters(len(self.layers))[0]
@@ -176,15 +176,38 @@ class Layered:
         j = self.j if layer.to not in ("", "1") else "1"
         neuron = f"neuron {j} of layer {number}"
         way = f"to {neuron} from neuron {self.k} of layer {number - 1}"
-        yield Entry(self.w(number), scope, layer.weights, layer.weights.name, f"weight {way}")
+        yield Entry(
+            self.w(number),
+            scope,
+            layer.weights,
+            layer.weights.name,
+            f"weight {way}",
+            f"weight of layer {number}",
+        )
         bias, z, a = self.b(number), self.z(number), self.a(number)
         if bias is not None and layer.bias is not None:
-            yield Entry(bias, scope, layer.bias, layer.bias.name, f"bias of {neuron}")
+            yield Entry(
+                bias,
+                scope,
+                layer.bias,
+                layer.bias.name,
+                f"bias of {neuron}",
+                f"bias of layer {number}",
+            )
         same = layer.a is layer.z
-        yield Entry(z, scope, layer.z, names.get(layer.z, ""), f"weighted sum of {neuron}")
+        yield Entry(
+            z,
+            scope,
+            layer.z,
+            names.get(layer.z, ""),
+            f"weighted sum of {neuron}",
+            f"weighted sum of layer {number}",
+        )
         if a != z:
             of = f"activation of {neuron}" + (" (f is the identity)" if same else "")
-            yield Entry(a, scope, layer.a, names.get(layer.a, ""), of)
+            yield Entry(
+                a, scope, layer.a, names.get(layer.a, ""), of, f"activation of layer {number}"
+            )
 
     def _derivatives(self) -> Iterator[Entry]:
         for number, layer in enumerate(self.layers, 1):

@@ -13,6 +13,7 @@ from chainrule.ops.record import ATOM, POWER, PRODUCT, SUM
 
 EXAMPLE_LETTER = "i"
 LETTERS = "jklprstuvh"  # letters of axes, in the order in which they are given out
+SPARE = 4  # letters kept for sums inside sums, if axes have to share the others
 FURTHER = tuple(rf"\{name}" for name in ("alpha", "beta", "gamma", "kappa", "lambda", "mu", "nu"))
 
 Scope = Mapping[str, str]
@@ -115,7 +116,10 @@ def symbol(name: str, axes: Axes, low: bool = False) -> Symbol:
 
 
 def letters(
-    axes: Iterable[str], taken: Iterable[str], first: Mapping[str, str]
+    axes: Iterable[str],
+    taken: Iterable[str],
+    first: Mapping[str, str],
+    meeting: Iterable[Iterable[str]] = (),
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """A letter for each axis, and the letters that are left.
 
@@ -123,9 +127,10 @@ def letters(
         axes: in the order of their importance.
         taken: letters that mean something else.
         first: letters that are given already. An axis called by a free letter keeps it.
+        meeting: sets of axes that need different letters, if there are not enough for all.
 
     Raises:
-        ParameterError: there are more axes than letters.
+        ParameterError: there are more axes side by side than letters.
     """
     used = set(taken) | set(first.values())
     pool = [x for x in (EXAMPLE_LETTER, *LETTERS, *FURTHER) if x not in used]
@@ -135,11 +140,30 @@ def letters(
     found |= {axis: axis for axis in own}
     free = [x for x in pool if x not in own and x != EXAMPLE_LETTER]
     rest = [axis for axis in axes if axis not in own]
-    if len(rest) > len(free):
-        what = f"{len(rest)} axes are more than there are letters ({len(free)})"
-        raise ParameterError(what, hint="Use notation='matrix'")
-    found |= dict(zip(rest, free, strict=False))
-    return found, tuple(free[len(rest) :])
+    if len(rest) < len(free):
+        found |= dict(zip(rest, free, strict=False))
+        return found, tuple(free[len(rest) :])
+    shared, spare = free[:-SPARE], free[-SPARE:]
+    for axis, letter in _apart(rest, shared, meeting).items():
+        found[axis] = letter
+    return found, tuple(spare)
+
+
+def _apart(axes: list[str], pool: list[str], meeting: Iterable[Iterable[str]]) -> dict[str, str]:
+    """A letter for each axis such that those that meet have different ones."""
+    near: dict[str, set[str]] = {axis: set() for axis in axes}
+    for group in map(set, meeting):
+        for axis in group & near.keys():
+            near[axis] |= group
+    found: dict[str, str] = {}
+    for axis in axes:
+        used = {found[other] for other in near[axis] if other in found}
+        choice = next((x for x in pool if x not in used), None)
+        if choice is None:
+            what = f"more axes stand side by side than there are letters ({len(pool)})"
+            raise ParameterError(what, hint="Use notation='matrix'")
+        found[axis] = choice
+    return found
 
 
 def words(names: Iterable[str]) -> set[str]:

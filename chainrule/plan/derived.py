@@ -76,7 +76,8 @@ def derived(definition: Definition, wrt: Iterable[str] | None = None) -> Derived
         *cotangents.values(),
     ]
     simple = simplify(roots)
-    forward = {simple[expr]: name for expr, name in reversed(definition.names().items())}
+    known = reversed(definition.names().items())  # an input that nothing reads is not among them
+    forward = {simple[expr]: name for expr, name in known if expr in simple}
     return Derived(
         definition,
         simple[root],

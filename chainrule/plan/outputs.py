@@ -190,25 +190,26 @@ def _terms(cost: Expr, axis: str, definition: Definition) -> Expr:
     node, spine = cost, []
     while axis not in node.axes:
         inner = _summand(node, axis)
-        if inner is None and node.op in OPS and body_of(node) is not None:
-            body = body_of(node)
-            assert body is not None
-            node = body
-            continue
-        if inner is not None:
-            node = inner
-            continue
-        carrying = [x for x in node.inputs if _has_below(x, axis)]
-        if node.op not in LINEAR or len(carrying) != 1 or (node.op == "div" and
-                                                           carrying[0] is node.inputs[1]):  # fmt: skip
-            what = f"the cost is not a sum over axis {axis!r}: {node.op} mixes its terms"
-            hint = "cr.per_example gives the gradient of each example"
-            raise GraphError(what, where=definition.name, hint=hint)
-        spine.append((node, carrying[0]))
-        node = carrying[0]
+        if inner is None and node.op in OPS:
+            inner = body_of(node)
+        if inner is None:
+            carrying = [x for x in node.inputs if _has_below(x, axis)]
+            _refuse_nonlinear(node, carrying, axis, definition)
+            inner = carrying[0]
+            spine.append((node, inner))
+        node = inner
     for above, below in reversed(spine):
         node = alongside(above, tuple(node if x is below else x for x in above.inputs), axis)
     return node
+
+
+def _refuse_nonlinear(node: Expr, carrying: list[Expr], axis: str, definition: Definition) -> None:
+    """Raise a GraphError unless `node` is linear in the one input that carries the axis."""
+    divides = node.op == "div" and carrying == [node.inputs[1]]
+    if node.op not in LINEAR or len(carrying) != 1 or divides:
+        what = f"the cost is not a sum over axis {axis!r}: {node.op} mixes its terms"
+        hint = "cr.per_example gives the gradient of each example"
+        raise GraphError(what, where=definition.name, hint=hint)
 
 
 def _has_below(x: Expr, axis: str) -> bool:

@@ -67,6 +67,7 @@ class Values:
         self.sizes = sizes  # of axes, shown as numbers in equations
         self.scalars = scalars  # nothing has indices: what stands below belongs to the name
         self.known: dict[str, np.ndarray] = {}
+        self.runs: dict[str, int] = {}  # how far letters run, where the dictionary says it
 
     def set(self, tex: str, array: np.ndarray) -> None:
         """The array of a symbol written with its letters, dimensions in the order of these."""
@@ -96,6 +97,8 @@ class Values:
         return key, indices, sides
 
     def _size(self, letter: str, value: Indexed) -> int:
+        if letter in self.runs:
+            return self.runs[letter]
         assert letter in value.letters, f"nothing tells how far {letter} runs"
         return value.array.shape[value.letters.index(letter)]
 
@@ -321,6 +324,14 @@ class Reader:
         if token in (r"\max", r"\min") and self.peek(1) != "_":
             self.take()
             return combine(np.maximum if token == r"\max" else np.minimum, *self.arguments())
+        if token in (r"\max", r"\min"):
+            return self.best(self.take())
+        if (
+            token == r"\operatorname"
+            and "".join(self.tokens[self.at + 2 : self.at + 8]) == "argmax"
+        ):
+            self.at += 1
+            return self.best("".join(self.group()))
         if token in (r"\sigma", r"\tanh", r"\log", r"\operatorname"):
             return self.function()
         start = self.at
@@ -332,11 +343,21 @@ class Reader:
             assert len(set(kept)) == len(kept), (key, indices)
             at = tuple(0 if x == "1" else slice(None) for x in indices)
             return Indexed(kept, array[at])
-        if not indices and key in self.values.sizes:
-            return Indexed((), np.asarray(float(self.values.sizes[key])))
         assert not indices, f"{self.tokens[start:]} is not known"
-        assert key in self.letter_sizes, f"{self.tokens[start:]} is not known"
-        return Indexed((key,), np.arange(self.letter_sizes[key], dtype=float))
+        sizes = self.values.runs | self.letter_sizes
+        if key in sizes:  # a letter of the equation is no size of an axis in it
+            return Indexed((key,), np.arange(sizes[key], dtype=float))
+        assert key in self.values.sizes, f"{self.tokens[start:]} is not known"
+        return Indexed((), np.asarray(float(self.values.sizes[key])))
+
+    def best(self, which: str) -> Indexed:
+        """The largest or smallest along one letter, or where it is: the first one, from 0."""
+        self.take("_")
+        (letter,) = self.group()
+        value = self.power()
+        pick = {r"\max": np.max, r"\min": np.min, "argmax": np.argmax}[which]
+        at = value.letters.index(letter)
+        return Indexed(tuple(x for x in value.letters if x != letter), pick(value.array, axis=at))
 
     def function(self) -> Indexed:
         name = self.take()
@@ -354,6 +375,8 @@ class Reader:
             return combine(lambda x: np.clip(x, low, high), *args)
         if name == "where":
             return combine(lambda c, a, b: np.where(c != 0, a, b), *args)
+        if name == "stop":
+            return args[0]
         op = FUNCTIONS[name]
         extra = DEFAULTS.get(op, ())
 
