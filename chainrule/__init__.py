@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 # `import chainrule` stays fast.
 _PUBLIC = {
     "derivation": ("derive", "per_example", "Derivation", "PerExample"),
-    "explain.layout": ("with_examples",),
+    "explain.examples": ("with_examples",),
     "explain.outputs": ("per_output", "PerOutput"),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
     "definition": ("with_loss",),

@@ -181,7 +181,7 @@ class Derivation:
     def _laid_out(self, examples: str | None) -> Derived:
         if examples is None:
             return self._derived
-        from chainrule.explain.layout import with_examples
+        from chainrule.explain.examples import with_examples
 
         turned = with_examples(self.definition, examples)
         return self._derived if turned is self.definition else derived(turned, self.wrt)

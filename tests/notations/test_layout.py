@@ -7,14 +7,14 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ParameterError
-from chainrule.explain.layout import place_of, with_examples
+from chainrule.explain.examples import place_of, with_examples
 from chainrule.plan.derived import derived
 from chainrule.run.reference import Reference
 from tests.notations.nets import layered
 from tests.notations.test_index import assert_printed_is_computed, attention, residual, weighted
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NETWORKS = 120
+NETWORKS = 60
 
 
 def laid_out(arrays, definition, turned):

@@ -56,7 +56,7 @@ def printed(seed):
 @pytest.mark.parametrize("block", range(6))
 def test_random_graphs_are_printed_as_they_are_computed(block):
     done = [printed(seed) for seed in range(block, SEEDS, 6)]
-    assert done.count(True) >= len(done) // 4
+    assert done.count(True) >= 4  # most graphs draw random numbers or move entries about
 
 
 def test_a_sum_inside_a_sum_over_the_same_axis_gets_another_letter():
