@@ -203,13 +203,21 @@ class Reader:
         if self.peek() == "^" and self.peek(1) == "{" and self.peek(2) == "(":
             self.take("^")
             base += "".join(self.group())
+            self.refuse_second_superscript()
         indices: tuple[str, ...] = ()
         if self.accept("_"):
             below = self.group()
             if self.values.scalars:
                 return f"{base}_{''.join(below)}", ()
             indices = tuple(x for token in below for x in (token if token.isdigit() else [token]))
+            if "(" in base:
+                self.refuse_second_superscript()
         return base, indices
+
+    def refuse_second_superscript(self) -> None:
+        """TeX has no a^{(1)}_{j}^2: a power needs parentheses."""
+        if self.peek() == "^":
+            raise SyntaxError(f"double superscript at {self.tokens[self.at - 8 : self.at + 2]}")
 
     # expressions, loosest first
 

@@ -7,7 +7,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ParameterError
-from chainrule.explain.examples import place_of, with_examples
+from chainrule.explain.examples import in_order, place_of, with_examples
+from chainrule.expr import postorder
 from chainrule.plan.derived import derived
 from chainrule.run.reference import Reference
 from tests.notations.nets import layered
@@ -49,15 +50,19 @@ def test_random_networks_have_the_same_gradients_in_both_layouts(block):
         for place in ("columns", "rows"):
             turned, at = assert_equivalent(net.definition, place, net.arrays)
             assert place_of(turned) == place
-            assert all(
-                x.axes.index("m") == (0 if place == "rows" else len(x.axes) - 1)
-                for x in turned.inputs
-                if "m" in x.axes
-            )
+            for x in postorder(turned.root):
+                if "m" in x.axes:
+                    assert x.axes.index("m") == (0 if place == "rows" else len(x.axes) - 1)
             assert_printed_is_computed(turned, at, net.sizes)
 
 
-@pytest.mark.parametrize("net", [residual, attention, weighted], ids=lambda f: f.__name__)
+def labels(W: "n c=2", X: "m n", y: "m int"):
+    T = cr.one_hot(y, "c", 2)
+    Z = X @ W
+    return -cr.sum(T * cr.log_softmax(Z, "c")) / cr.size("m")
+
+
+@pytest.mark.parametrize("net", [residual, attention, weighted, labels], ids=lambda f: f.__name__)
 def test_other_networks_are_laid_out_too(net):
     definition = cr.define(net)
     rng = np.random.default_rng(2)
@@ -69,7 +74,9 @@ def test_other_networks_are_laid_out_too(net):
         for x in definition.inputs
     }
     for place in ("columns", "rows"):
-        assert_equivalent(definition, place, arrays)
+        turned, _ = assert_equivalent(definition, place, arrays)
+        for name, value in turned.values:
+            assert value.axes == in_order(dict(definition.values)[name].axes, place, "m")
 
 
 def test_there_and_back_is_the_same_definition():
