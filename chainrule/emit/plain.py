@@ -59,9 +59,7 @@ _ABOVE = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 # one number, or one letter or word with its accent and subscript, perhaps with ∂ or d in front
 _ONE_SYMBOL = re.compile(
     "[0-9.]+|[∂d]?[^\\W\\d_]\\u0302?[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]*|[∂d]?[^\\W\\d_]{2,}[₀₁₂₃₄₅₆₇₈₉]*"
-    "|∂[^\\W\\d_]\\u0302?(⁽[^⁽⁾]*⁾)?[₀-₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ]*"  # with indices, below ∂
 )
-_INDICES = dict(zip("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _GROUP = r"\{([^{}]*)\}"
 
 
@@ -91,6 +89,10 @@ def plain(line: str) -> str:
     return unicodedata.normalize("NFC", re.sub(r" +", " ", text).strip())
 
 
+_INDICES = dict(zip("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
+_WITH_INDICES = re.compile(f"∂[^\\W\\d_]\\u0302?(⁽[^⁽⁾]*⁾)?[{''.join(_INDICES.values())}]*")
+
+
 def plain_indices(line: str) -> str:
     r"""One line of equations with indices: w^{(1)}_{jk} as w⁽¹⁾ⱼₖ.
 
@@ -114,9 +116,14 @@ def _symbol(match: re.Match[str]) -> str:
     return f" {char}" if apart else char
 
 
+def _is_one(text: str) -> bool:
+    """Whether a numerator or denominator reads as one symbol without parentheses."""
+    return bool(_ONE_SYMBOL.fullmatch(text) or _WITH_INDICES.fullmatch(text))
+
+
 def _fraction(match: re.Match[str]) -> str:
     upper, lower = (part.replace("∂ ", "∂").strip() for part in match.groups())
-    shown = [part if _ONE_SYMBOL.fullmatch(part) else f"({part})" for part in (upper, lower)]
+    shown = [part if _is_one(part) else f"({part})" for part in (upper, lower)]
     text = f"{shown[0]}/{shown[1]}"
     before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
     if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
