@@ -13,7 +13,7 @@ from typing import Any
 
 from chainrule.emit.symbols import Scope, Shown, Symbol, letter_of, run_together, symbol
 from chainrule.emit.tex import Tex, join, label, number
-from chainrule.errors import GraphError, ParameterError
+from chainrule.errors import ParameterError
 from chainrule.expr import Expr, postorder
 from chainrule.ops import OPS, body_of, sum_
 from chainrule.ops.arithmetic import exp, log
@@ -95,12 +95,11 @@ class IndexPrinter:
 
     def _from_record(self, node: Expr, scope: Scope) -> Tex:
         op = OPS[node.op]
-        if not isinstance(op.tex, str):
-            raise GraphError("an elementwise operation has no plain equation", where=op.name)
         attrs = {k: v for k, v in node.attrs if not isinstance(v, tuple)}
+        template = op.tex if isinstance(op.tex, str) else op.tex(attrs, node.inputs)
         operands = [_Operand(self.tex(x, scope)) for x in node.inputs]
-        binds = PRODUCT if op.tex.startswith(r"\frac") else op.binds
-        return Tex(string.Formatter().vformat(op.tex, operands, attrs), binds)
+        binds = PRODUCT if template.startswith(r"\frac") else op.binds
+        return Tex(string.Formatter().vformat(template, operands, attrs), binds)
 
     def bind(self, over: Iterable[str], scope: Scope) -> tuple[str, dict[str, str]]:
         """The sums over axes, and the letters under them; none is in use outside."""

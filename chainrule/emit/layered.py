@@ -274,11 +274,11 @@ class _Step:
 
     def _prime(self) -> str:
         """f'(z), for a function that is written f(z)."""
-        op = OPS[self.layer.a.op] if self.layer.a is not self.layer.z else None
-        if op is None or not isinstance(op.tex, str) or not op.tex.endswith("{0:call}"):
+        if self.layer.a is self.layer.z:
             return ""
-        name = op.tex.removesuffix("{0:call}").format(**dict(self.layer.a.attrs))
-        return f"{name}'({self.z.tex(self.scope)})"
+        called = self.p.definition(self.layer.a, self.scope).text
+        argument = f"({self.z.tex(self.scope)})"
+        return f"{called.removesuffix(argument)}'{argument}" if called.endswith(argument) else ""
 
     def _mixed(self) -> str:
         node, net = self.layer.a, self.net

@@ -385,8 +385,9 @@ class Reader:
             return combine(lambda c, a, b: np.where(c != 0, a, b), *args)
         if name == "stop":
             return args[0]
-        op = FUNCTIONS[name]
-        extra = DEFAULTS.get(op, ())
+        with_option = re.fullmatch(r"(lrelu|elu)_([0-9.]+)", name)
+        op = FUNCTIONS[with_option[1] if with_option else name]
+        extra = (float(with_option[2]),) if with_option else DEFAULTS.get(op, ())
 
         def compute(x: np.ndarray) -> np.ndarray:
             if not prime:
