@@ -76,7 +76,8 @@ def derived(definition: Definition, wrt: Iterable[str] | None = None) -> Derived
         *cotangents.values(),
     ]
     simple = simplify(roots)
-    forward = {simple[expr]: name for expr, name in reversed(definition.names().items())}
+    known = reversed(definition.names().items())  # an input that nothing reads is not among them
+    forward = {simple[expr]: name for expr, name in known if expr in simple}
     return Derived(
         definition,
         simple[root],
@@ -123,6 +124,18 @@ def per_example(
         {},
         received,
     )
+
+
+def wanted_inputs(definition: Definition, wrt: Iterable[str] | None) -> list[Expr]:
+    """The inputs called `wrt`, or those that are derived if nothing else is said.
+
+    Raises:
+        ParameterError: a name is not an input, or is one that holds whole numbers.
+        GraphError: the loss cannot move with one of them.
+    """
+    inputs = [definition.input[name] for name in _wanted(definition, wrt)]
+    _refuse_still(definition, inputs)
+    return inputs
 
 
 def _refuse_axes(definition: Definition) -> None:
