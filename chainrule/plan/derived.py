@@ -99,9 +99,7 @@ def per_example(
     Raises:
         GraphError: nothing in the network has the axis, or an operation mixes examples.
     """
-    inputs = [definition.input[name] for name in _wanted(definition, wrt)]
-    _refuse_axes(definition)
-    _refuse_still(definition, inputs, reverse(definition.root, inputs))
+    inputs = wanted_inputs(definition, wrt)
     kept = keep(definition.root, examples)
     if examples not in kept[definition.root].axes:
         raise GraphError(f"the loss does not depend on axis {examples!r}", where=definition.name)
@@ -131,10 +129,11 @@ def wanted_inputs(definition: Definition, wrt: Iterable[str] | None) -> list[Exp
 
     Raises:
         ParameterError: a name is not an input, or is one that holds whole numbers.
-        GraphError: the loss cannot move with one of them.
+        GraphError: the loss has axes, or cannot move with one of them.
     """
     inputs = [definition.input[name] for name in _wanted(definition, wrt)]
-    _refuse_still(definition, inputs)
+    _refuse_axes(definition)
+    _refuse_still(definition, inputs, reverse(definition.root, inputs))
     return inputs
 
 
