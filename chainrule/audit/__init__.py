@@ -1,0 +1,8 @@
+"""Documents audited: their equations found, matched to the model they state, and checked."""
+
+from __future__ import annotations
+
+
+
+
+

@@ -1,0 +1,366 @@
+"""A model in numbers: random points, its values there, and true derivatives by complex steps.
+
+Nothing of chainrule's own derivation is used: derivatives come from the document's own forward
+equations, evaluated by `chainrule.texmath` at arguments with a tiny imaginary part (Squire & Trapp
+1998), and are held against central differences, so that a function that is not analytic is noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.audit.assign import Assignment, Shapes
+from chainrule.audit.notation import EVERYTHING
+from chainrule.audit.scope import Definition, Model, mentioned
+from chainrule.audit.sizes import ONE, Shape
+from chainrule.audit.statements import derivative, symbol, symbols_of
+from chainrule.errors import ChainruleError, ShapeError
+from chainrule.texmath.calls import Functions
+from chainrule.texmath.evaluate import Meaning, Run, _finished
+from chainrule.texmath.lookup import Given
+from chainrule.texmath.tree import Call, Node, Product, Symbol, walk
+from chainrule.texmath.values import Value
+
+Array = np.ndarray[Any, np.dtype[Any]]
+TINY = 1e-40  # the imaginary part of a complex step: its square vanishes beside 1
+DIFFERENCE = 1e-4
+AGREE = 1e-5  # between a complex step and differences, of the largest derivative
+SMALL = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
+
+
+class Undefined(Exception):  # noqa: N818 - a finding, not a failure of the program
+    """A derivative that the document's equations do not define; the message says why."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Values for the symbols of a model.
+
+    Attributes:
+        values: by key: numbers, and arrays with two axes.
+        sizes: (name, number) of the sizes that have names.
+        directions: for every leaf where ∇ without an index moves it.
+    """
+
+    values: Mapping[str, Array]
+    sizes: tuple[tuple[str, int], ...]
+    directions: Mapping[str, Array]
+
+
+class Numbers:
+    """A model with shapes, ready to be evaluated.
+
+    Args:
+        model: definitions and statements.
+        shapes: which letters are indices.
+        assignment: shapes of the symbols.
+        functions: what σ, f … stand for.
+        examples: whether examples are "columns" or "rows" of a matrix.
+        counts: numbers of terms that dots stand for.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        shapes: Shapes,
+        assignment: Assignment,
+        functions: Mapping[str, Meaning],
+        examples: str = "columns",
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        self.model = model
+        self.shapes = shapes
+        self.assignment = assignment
+        self.examples = examples
+        self.counts = dict(counts or {})
+        self._functions = Functions(functions)
+        self._definitions = list(model.definitions.values())
+        self._below = {
+            d.key: {k for k in mentioned(d.node)} | {self._stem(k) for k in mentioned(d.node)}
+            for d in self._definitions
+        }
+
+    def _stem(self, key: str) -> str:
+        return self.shapes.split(symbol(key))[0]
+
+    # points
+
+    def point(self, seed: int, style: str = "random", simplex: Iterable[str] = ()) -> Point:
+        """Values at random.
+
+        Args:
+            seed: the same seed gives the same point.
+            style: "random"; "positive", where logarithms are to exist; "whole" for small whole
+                numbers, "single" for these with all sizes 1.
+            simplex: symbols whose entries are the probabilities of classes.
+        """
+        draw = np.random.default_rng([seed, len(style)])
+        numbers = self._numbers(draw, style)
+        sizes = self.assignment.sizes
+        values: dict[str, Array] = {k: np.asarray(float(n)) for k, n in self.counts.items()}
+        directions: dict[str, Array] = {}
+        for key, shape in self.assignment.shapes.items():
+            if key in self.model.definitions or self._defined_entries(key) or key in values:
+                continue
+            named = next((s for s, name in sizes.names.items() if name == key), None)
+            if named is not None and sizes.root(named) in numbers:
+                values[key] = np.asarray(float(numbers[sizes.root(named)]))
+                continue
+            dims = tuple(numbers.get(sizes.root(s), 1) for s in shape)
+            full = () if sizes.is_number(shape) else dims
+            if derivative(key) is None:
+                values[key] = _drawn(draw, full, style, key)
+                directions[key] = draw.standard_normal(full)
+        for key in simplex:
+            if key in values:
+                values[key] = self._probabilities(draw, values[key], style)
+        named_sizes = tuple(
+            (name, numbers[sizes.root(s)])
+            for s, name in sorted(sizes.names.items(), key=lambda item: item[1])
+            if s != ONE and not name.isdigit() and sizes.root(s) in numbers
+        )
+        return Point(values, named_sizes, directions)
+
+    def _defined_entries(self, key: str) -> bool:
+        return any(self._stem(d.key) == key for d in self._definitions)
+
+    def _numbers(self, draw: np.random.Generator, style: str) -> dict[int, int]:
+        """A number for every size; all different, those that the text gives as it says."""
+        sizes = self.assignment.sizes
+        used = [sizes.root(s) for shape in self.assignment.shapes.values() for s in shape]
+        roots = [r for r in dict.fromkeys(used) if r != ONE]
+        fixed = {r: int(sizes.names[r]) for r in roots if sizes.names.get(r, "").isdigit()}
+        fixed = {r: n for r, n in fixed.items() if 0 < n <= 64}
+        free = [r for r in roots if r not in fixed]
+        pool = [n for n in SMALL if n not in fixed.values()]
+        pool += list(range(14, 14 + len(free)))
+        if style == "single":
+            return fixed | dict.fromkeys(free, 1)
+        if style != "whole":
+            several = max(6, len(free))
+            pool = [pool[i] for i in draw.permutation(several)]
+        return fixed | dict(zip(free, pool, strict=False))
+
+    def _probabilities(self, draw: np.random.Generator, like: Array, style: str) -> Array:
+        if like.ndim < 2:
+            return like
+        axis = 0 if like.shape[1] == 1 or (self.examples == "columns" and like.shape[0] > 1) else 1
+        if style in ("whole", "single"):
+            hot = np.zeros(like.shape)
+            lines = np.moveaxis(hot, axis, 0)
+            for i in range(lines.shape[1]):
+                lines[draw.integers(len(lines)), i] = 1.0
+            return hot
+        raised = np.exp(draw.standard_normal(like.shape))
+        return np.asarray(raised / raised.sum(axis=axis, keepdims=True))
+
+    # values
+
+    def evaluate(
+        self, node: Node, values: Mapping[str, Array], axes: tuple[str, ...] | None = None
+    ) -> Array:
+        """A formula at values; a 1 × 1 matrix counts as a number.
+
+        Args:
+            axes: the indices that the result has, in order; those of the formula if not given.
+
+        Raises:
+            FormulaError, ShapeError: see `chainrule.texmath.evaluate`.
+        """
+        uses_at = any("@" in x.signs for x in walk(node) if isinstance(x, Product))
+        run = Run(Given(values, "column", self.examples, {}), self._functions, uses_at)
+        free = run.free_indices(node)
+        bound = {i: Value(np.arange(1, n + 1), (i,)) for i, n in free.items()}
+        found = run.value(node, bound)
+        if any(found.free):
+            return np.asarray(np.nan) if axes else _ones(found)
+        order = axes if axes is not None and set(axes) == set(free) else tuple(free)
+        result = _finished(found, order, None)
+        if found.matrix and found.shape == (1, 1):
+            result = result[..., 0, 0]
+        return result
+
+    def forward(
+        self, values: Mapping[str, Array], fixed: Mapping[str, Array], wanted: Iterable[str] | None = None
+    ) -> dict[str, Array]:
+        """Values of everything that is defined.
+
+        Args:
+            values: of the leaves.
+            fixed: values to use instead of definitions or leaves.
+            wanted: only what these need.
+        """
+        found = {**values, **fixed}
+        needed = self._needed(wanted) if wanted is not None else None
+        for definition in self._definitions:
+            stem, letters = self.shapes.split(symbol(definition.key))
+            if stem in fixed or (needed is not None and definition.key not in needed):
+                continue
+            value = self.evaluate(definition.node, found, letters or None)
+            found[definition.key] = value
+            if letters:
+                shape = self.assignment.shapes.get(stem)
+                flat = len(letters) == 1 and shape is not None and value.ndim == 1
+                row = shape is not None and self.assignment.sizes.root(shape[0]) == ONE
+                found[stem] = (value[None, :] if row else value[:, None]) if flat else value
+        return found
+
+    def _needed(self, wanted: Iterable[str]) -> set[str]:
+        known: set[str] = set()
+        todo = list(wanted)
+        while todo:
+            key = todo.pop()
+            if key not in known:
+                known.add(key)
+                todo.extend(self._below.get(key, ()))
+                todo.extend(d.key for d in self._definitions if self._stem(d.key) == key)
+        return known
+
+    def depends(self, upper: str, lower: str) -> bool:
+        """Whether one symbol is computed from another."""
+        return lower in self._needed([upper]) and upper != lower
+
+    # derivatives
+
+    def derivatives(self, nodes: Iterable[Node], point: Point) -> dict[str, Array]:
+        """The true value of every derivative that formulas name, under the name it is looked up by.
+
+        Raises:
+            Undefined: the document's equations do not say how one depends on the other.
+        """
+        found: dict[str, Array] = {}
+        for node in nodes:
+            for each in symbols_of(node):
+                pair = derivative(each.key)
+                if pair and each.key not in self.model.definitions and each.key not in found:
+                    value = self.derivative(pair[0], pair[1], point)
+                    found[each.key] = value
+                    found[self.shapes.split(each)[0]] = value
+        return found
+
+    def derivative(self, upper: str, lower: str, point: Point) -> Array:
+        """∂upper/∂lower: of the shape of `lower` if `upper` is a number; for entries with indices
+        an axis for each index.
+
+        Raises:
+            Undefined: see `derivatives`.
+        """
+        (top, _), (bottom, _) = self.shapes.split(symbol(upper)), self.shapes.split(symbol(lower))
+        if lower == EVERYTHING:
+            return self._along(top, point)
+        if not self.depends(top, bottom):
+            what = "is nowhere defined" if not self._known(top) else f"does not depend on {bottom}"
+            raise Undefined(f"{top} {what} in the equations before this one")
+        rows = self._jacobian(top, bottom, point)
+        return self._shaped(rows, upper, lower)
+
+    def _known(self, key: str) -> bool:
+        return key in self.model.definitions or self._defined_entries(key)
+
+    def _along(self, top: str, point: Point) -> Array:
+        """The change of something along the direction in which ∇ moves all leaves."""
+        if not self._known(top):
+            if top not in point.directions:
+                raise Undefined(f"{top} is nowhere defined")
+            return point.directions[top]
+        moved = {k: point.values[k] + 1j * TINY * d for k, d in point.directions.items()}
+        value = self.forward({**point.values, **moved}, {}, [top])[top]
+        return np.asarray(np.imag(value) / TINY)
+
+    def _jacobian(self, top: str, bottom: str, point: Point) -> Array:
+        """(entries of top…, entries of bottom…) by complex steps, held against differences."""
+        base = self.forward(point.values, {}, [top, bottom])
+        at = np.asarray(base[bottom], float)
+        columns, errors, largest = [], 0.0, 0.0
+        for place in np.ndindex(at.shape):
+            step = np.zeros(at.shape, complex)
+            step[place] = 1j * TINY
+            exact = np.imag(self._at(top, bottom, at + step, point)) / TINY
+            columns.append(exact)
+            if len(columns) <= 3:
+                rough = self._difference(top, bottom, at, place, point)
+                errors = max(errors, float(np.max(np.abs(rough - exact), initial=0.0)))
+                largest = max(largest, float(np.max(np.abs(exact), initial=1.0)))
+        if not errors <= AGREE * largest:
+            raise Undefined(f"{top} has no derivative by {bottom} at the points tried")
+        stacked = np.stack(columns, axis=-1)
+        return stacked.reshape(*columns[0].shape, *at.shape)
+
+    def _at(self, top: str, bottom: str, value: Array, point: Point) -> Array:
+        return self.forward(point.values, {bottom: value}, [top])[top]
+
+    def _difference(
+        self, top: str, bottom: str, at: Array, place: tuple[int, ...], point: Point
+    ) -> Array:
+        """The derivative by one entry from four values: fourth-order central differences."""
+
+        def moved(by: float) -> Array:
+            value = np.array(at)
+            value[place] += by
+            return np.real(self._at(top, bottom, value, point))
+
+        h = DIFFERENCE
+        near, far = moved(h) - moved(-h), moved(2 * h) - moved(-2 * h)
+        return np.asarray((8 * near - far) / (12 * h))
+
+    def _shaped(self, rows: Array, upper: str, lower: str) -> Array:
+        """A Jacobian as formulas use it: without axes of length 1 where entries have indices."""
+        letters = self.shapes.split(symbol(upper))[1] + self.shapes.split(symbol(lower))[1]
+        top, bottom = self._shape_of(upper), self._shape_of(lower)
+        if letters:
+            return rows.reshape([n for n in rows.shape if n != 1] or [1] * len(letters))
+        if self._number(top) or self._number(bottom):
+            return rows
+        n = int(np.prod(rows.shape[: rows.ndim // 2]))
+        square = rows.reshape(n, -1)
+        one_column = rows.shape[1] == 1 == rows.shape[-1]
+        if square.shape[0] == square.shape[1] and rows.shape[:2] == rows.shape[2:]:
+            diagonal = np.diag(square)
+            if np.allclose(square, np.diag(diagonal), atol=1e-12):
+                return diagonal.reshape(rows.shape[:2])
+        if one_column:
+            return square
+        raise Undefined(
+            f"the derivative of a matrix by a matrix has four axes: ∂{upper}/∂{lower} is a shorthand"
+        )
+
+    def _shape_of(self, key: str) -> Shape:
+        return self.assignment.shapes[self._stem(key)]
+
+    def _number(self, shape: Shape) -> bool:
+        return self.assignment.sizes.is_number(shape)
+
+
+def _ones(found: Value) -> Array:
+    hint = "nothing beside the ones says how many they are"
+    raise ShapeError(hint) if found.free else ShapeError(hint)
+
+
+def _drawn(draw: np.random.Generator, shape: tuple[int, ...], style: str, key: str) -> Array:
+    if style == "positive":
+        return np.asarray(draw.uniform(0.1, 0.9, shape))
+    if style in ("whole", "single"):
+        whole = draw.integers(-2, 4, shape).astype(float)
+        return np.asarray(np.where(whole == 0, 1.0, whole))
+    return np.asarray(0.2 + 0.8 * draw.standard_normal(shape))
+
+
+def finite(values: Mapping[str, Array]) -> bool:
+    """Whether all of these are numbers, and real."""
+    return all(bool(np.all(np.isfinite(v))) for v in values.values())
+
+
+def uses_function(model: Model, name: str) -> bool:
+    """Whether a definition applies this function."""
+    return any(
+        isinstance(x, Call) and x.function == name
+        for d in model.definitions.values()
+        for x in walk(d.node)
+    )
+
+
+__all__ = ["ChainruleError", "Definition", "Numbers", "Point", "Symbol", "Undefined"]

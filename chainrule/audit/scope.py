@@ -1,0 +1,170 @@
+"""Which definition a symbol has where it is used, and the models that result.
+
+A symbol means what the last equation before says it is; only if there is none before, what the
+next one in the same part of the document says. So a section that builds on an earlier one inherits
+what it does not define anew, and a section that defines a symbol again has a model of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from chainrule.audit.document import Section
+from chainrule.audit.statements import Instance, Statement, derivative, symbols_of
+from chainrule.texmath.tree import Node
+
+
+@dataclass(frozen=True, eq=False)
+class Definition:
+    """What a symbol is.
+
+    Attributes:
+        key: its canonical name.
+        node: the formula.
+        place: the rank of its equation in the document; −1 if no equation says so.
+        line: of the equation.
+        text: of the formula as written.
+        assumed: why it is taken to be so where no equation says it.
+    """
+
+    key: str
+    node: Node
+    place: int
+    line: int
+    text: str
+    assumed: str = ""
+
+
+@dataclass
+class Model:
+    """Definitions that belong together, and the statements made about them.
+
+    Attributes:
+        title: of the part of the document.
+        unit: number of that part.
+        definitions: by key, each after those that it uses.
+        checks: statements to check against them, with the instances that this model covers.
+    """
+
+    title: str
+    unit: int
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    checks: list[tuple[Statement, Instance]] = field(default_factory=list)
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """The symbols that formulas use and nothing defines, in the order of their use."""
+        nodes = [d.node for d in self.definitions.values()]
+        nodes += [side for _, instance in self.checks for side in instance.sides]
+        found: dict[str, None] = {}
+        for node in nodes:
+            for key in mentioned(node):
+                if key not in self.definitions:
+                    found[key] = None
+        return tuple(found)
+
+
+def mentioned(node: Node) -> list[str]:
+    """Keys of symbols, those in derivatives too."""
+    keys: list[str] = []
+    for symbol in symbols_of(node):
+        keys += derivative(symbol.key) or (symbol.key,)
+    return keys
+
+
+def units(sections: Sequence[Section]) -> list[int]:
+    """For every section the number of the part of the document that it belongs to.
+
+    Parts are what the outermost headings divide the document into, those aside of which there is
+    only one: a title.
+    """
+    outermost = 1
+    for level in range(1, 7):
+        if sum(1 for s in sections if s.level == level) > 1:
+            outermost = level
+            break
+    found, number = [], 0
+    for section in sections:
+        if 0 < section.level <= outermost:
+            number += 1
+        found.append(number)
+    return found
+
+
+class Scope:
+    """All definitions of a document."""
+
+    def __init__(self, definitions: Iterable[Definition], unit_at: Sequence[int]) -> None:
+        self._by_key: dict[str, list[Definition]] = {}
+        for definition in definitions:
+            self._by_key.setdefault(definition.key, []).append(definition)
+        self._unit_at = unit_at  # by place
+
+    def add(self, definition: Definition) -> None:
+        """One more, that no equation of the document makes."""
+        self._by_key.setdefault(definition.key, []).append(definition)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._by_key
+
+    def of(self, key: str, place: int) -> Definition | None:
+        """What `key` is at a place in the document."""
+        known = self._by_key.get(key, ())
+        before = [d for d in known if d.place <= place]
+        if before:
+            return max(before, key=lambda d: d.place)
+        unit = self._unit_at[place]
+        after = [d for d in known if self._unit_at[d.place] == unit]
+        return min(after, key=lambda d: d.place) if after else None
+
+    def closure(self, keys: Iterable[str], place: int, skip: int = -1) -> dict[str, Definition]:
+        """The definitions of some symbols and of all that they use, each after what it uses.
+
+        Args:
+            skip: place of the statement whose own definition does not count.
+        """
+        found: dict[str, Definition] = {}
+        done: set[str] = set()
+        todo = [(key, False) for key in reversed(list(keys))]
+        opened: set[str] = set()
+        while todo:
+            key, ready = todo.pop()
+            if ready:
+                definition = self.of(key, place)
+                assert definition is not None
+                found[key] = definition
+                done.add(key)
+                continue
+            definition = self.of(key, place)
+            if key in done or key in opened or definition is None or definition.place == skip:
+                continue
+            opened.add(key)
+            todo.append((key, True))
+            todo += [(k, False) for k in reversed(mentioned(definition.node))]
+        return found
+
+
+def join(model: Model, more: dict[str, Definition]) -> bool:
+    """Add definitions to a model; False if it defines one of the symbols otherwise."""
+    known = model.definitions
+    if any(key in known and known[key] is not d for key, d in more.items()):
+        return False
+    known.update({key: d for key, d in more.items() if key not in known})
+    return True
+
+
+def ordered(definitions: dict[str, Definition]) -> dict[str, Definition]:
+    """Definitions, each after those that it uses."""
+    found: dict[str, Definition] = {}
+    opened: set[str] = set()
+    todo = [(key, False) for key in reversed(list(definitions))]
+    while todo:
+        key, ready = todo.pop()
+        if ready:
+            found.setdefault(key, definitions[key])
+        elif key in definitions and key not in opened:
+            opened.add(key)
+            todo.append((key, True))
+            todo += [(k, False) for k in reversed(mentioned(definitions[key].node))]
+    return found
