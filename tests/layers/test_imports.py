@@ -27,6 +27,7 @@ LAYERS = (
     {"emit"},
     {"run"},
     {"training"},
+    {"texmath"},
     {"explain", "check"},
     {"derivation"},
     {"io"},
