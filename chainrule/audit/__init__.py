@@ -6,3 +6,7 @@ from __future__ import annotations
 
 
 
+from chainrule.audit.audit import audit
+from chainrule.audit.report import AuditReport
+
+__all__ = ["AuditReport", "audit"]

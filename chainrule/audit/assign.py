@@ -70,7 +70,7 @@ class Shapes:
 
     def __init__(self, model: Model, said: Said, indices: frozenset[str]) -> None:
         self._model = model
-        self._said = said
+        self.said = said
         self.indices = indices
         nodes = [d.node for d in model.definitions.values()]
         nodes += [side for _, instance in model.checks for side in instance.sides]
@@ -175,7 +175,7 @@ class Shapes:
             shape = (axes[letters[0]], axes[letters[1]] if len(letters) > 1 else ONE)
         elif kind.axes:
             raise Misfit("an index stands on one side only")
-        for told in self._told(stem, self._said.own):
+        for told in self._told(stem, self.said.own):
             if not self._fits(told, shape, infer.sizes):
                 return shape, CONTRADICTS
         return shape, 0.0
@@ -234,7 +234,7 @@ class Shapes:
         return named[-1:]
 
     def _candidates(self, key: str, sizes: Sizes) -> Iterator[tuple[float, Sizes, Shape]]:
-        own, before = self._told(key, self._said.own), self._told(key, self._said.before)
+        own, before = self._told(key, self.said.own), self._told(key, self.said.before)
         told = (own or before)[:1]
         rank = self._ranks.get(key)
         extra = CONTRADICTS if own else 2.0 if before else 0.0

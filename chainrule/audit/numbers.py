@@ -288,7 +288,7 @@ class Numbers:
         if not errors <= AGREE * largest:
             raise Undefined(f"{top} has no derivative by {bottom} at the points tried")
         stacked = np.stack(columns, axis=-1)
-        return stacked.reshape(*columns[0].shape, *at.shape)
+        return stacked.reshape((*columns[0].shape, *at.shape))
 
     def _at(self, top: str, bottom: str, value: Array, point: Point) -> Array:
         return self.forward(point.values, {bottom: value}, [top])[top]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chainrule.audit.layers import Layers
@@ -62,6 +62,7 @@ class Statement:
     problem: str = ""
     layers: Layers = field(default_factory=Layers)
     names: frozenset[str] = frozenset()
+    aliases: Mapping[str, tuple[Symbol, Symbol]] = field(default_factory=dict)
 
     @property
     def left(self) -> Node | None:

@@ -1,0 +1,291 @@
+"""The audit of a document, from its text to a report."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from chainrule.audit import prose
+from chainrule.audit.assign import Said, canonical
+from chainrule.audit.check import CORRECT, UNCLEAR, WRONG, Checked, Outcome, check_model, is_gradient
+from chainrule.audit.document import read_document
+from chainrule.audit.reading import Part, functions_of, is_number, read_parts
+from chainrule.audit.report import AuditReport, Finding, ModelFound
+from chainrule.audit.scope import Definition, Model, Scope, join, mentioned, ordered
+from chainrule.audit.statements import (
+    LOSS_NAMES, Instance, Statement, derivative, function_definition, is_update, symbols_of,
+)  # fmt: skip
+from chainrule.errors import DataError, DataFileNotFoundError, did_you_mean
+
+MOST_BYTES = 8_000_000
+
+
+def audit(source: str | os.PathLike[str], *, diagnose: bool = True) -> AuditReport:
+    r"""Check the equations of a document against the models that it states.
+
+    Args:
+        source: the path of a Markdown, LaTeX or text file, or such a text itself (a string with a
+            line break, a dollar sign or a backslash is a text).
+        diagnose: look for the single change that makes a wrong equation right.
+
+    Returns:
+        A report: `.ok`, `.models`, `.equations`, `str()`, `.json()`.
+
+    Raises:
+        DataFileNotFoundError: there is no such file.
+        DataError: it is no text, or too long.
+
+    >>> report = audit("$$\\begin{align} L &= (w x - y)^2 \\\\ \\frac{dL}{dw} &= (w x - y) x \\end{align}$$")
+    >>> report.ok, report.wrong[0].diagnosis
+    (False, 'the factor 2 is missing')
+    """
+    text, name = _text(source)
+    document = read_document(text, name)
+    return _Audit(read_parts(document), name, diagnose).report()
+
+
+def _text(source: str | os.PathLike[str]) -> tuple[str, str]:
+    if isinstance(source, str) and any(c in source for c in "\n$\\=") and not _exists(source):
+        return source, "text"
+    path = Path(source)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            what = f"{path.stat().st_size:,} bytes; documents up to {MOST_BYTES:,} are read"
+            raise DataError(what, where=path.name)
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        what = f"document {path.name!r} not found in {str(path.parent)!r}"
+        raise DataFileNotFoundError(what, hint=did_you_mean(path.name, beside[:1000])) from error
+    except OSError as error:
+        what = f"it cannot be read: {error.strerror or error}"
+        raise DataError(what, where=path.name) from error
+    try:
+        return data.decode("utf-8-sig"), path.name
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start} is no UTF-8"
+        hint = "Audit the source of the document (.md, .tex, .txt), saved as UTF-8"
+        raise DataError(what, where=path.name, hint=hint) from error
+
+
+def _exists(source: str) -> bool:
+    try:
+        return len(source) < 1000 and "\n" not in source and Path(source).exists()
+    except (OSError, ValueError):
+        return False
+
+
+class _Audit:
+    """One document on its way to a report."""
+
+    def __init__(self, parts: list[Part], name: str, diagnose: bool) -> None:
+        self._parts = parts
+        self._name = name
+        self._diagnose = diagnose
+        self._statements = [s for part in parts for s in part.statements]
+        self._part_of = {s.place: part for part in parts for s in part.statements}
+        self._unit_at = [self._part_of[s.place].number for s in self._statements]
+
+    def report(self) -> AuditReport:
+        """Everything found, in the order of the document."""
+        checked = self._checked(frozenset())
+        anew = self._restated_otherwise(checked)
+        if anew:
+            again = self._checked(anew)
+            if sum(c.wrong for c in again) < sum(c.wrong for c in checked):
+                checked = again
+        findings = self._findings(checked)
+        models = [ModelFound.of(c, self._statements) for c in checked if _has_loss(c)]
+        notes = list(dict.fromkeys(n for c in checked for n in c.notes))
+        return AuditReport(self._name, tuple(models), tuple(findings), tuple(notes))
+
+    # definitions
+
+    def _checked(self, anew: frozenset[int]) -> list[Checked]:
+        self.roles: dict[int, str] = {}
+        definitions, checks = self._sorted(anew)
+        scope = Scope(definitions, self._unit_at)
+        models = self._models(scope, checks)
+        return [self._check(model) for model in models]
+
+    def _sorted(self, anew: frozenset[int]) -> tuple[list[Definition], list[Statement]]:
+        """What is a definition, and what is to be checked."""
+        definitions: list[Definition] = []
+        checks: list[Statement] = []
+        for statement in self._statements:
+            known = [
+                d for d in definitions
+                if d.key == statement.defines
+                and self._unit_at[d.place] == self._unit_at[statement.place]
+            ]  # fmt: skip
+            role = self._role(statement)
+            if role == "forward" and known and statement.place not in anew:
+                role = "identity"
+            self.roles[statement.place] = role
+            if role == "forward":
+                definitions += self._definitions(statement)
+            if role in ("gradient", "identity") or (
+                role == "forward" and len(statement.equation.sides) > 2
+            ):
+                checks.append(statement)
+        return definitions, checks
+
+    def _role(self, statement: Statement) -> str:
+        if not statement.instances:
+            return "unread"
+        relations = set(statement.equation.relations)
+        if not relations:
+            return "symbol"
+        if not relations <= {"=", "←"}:
+            return "relation"
+        if is_update(statement):
+            return "update"
+        if function_definition(statement):
+            return "function"
+        if is_gradient(statement):
+            return "gradient"
+        if statement.defines:
+            if is_number(statement.instances[0].sides[1]):
+                return "value"
+            return "forward" if statement.equation.display or self._wanted(statement) else "mention"
+        return "identity" if statement.equation.display else "mention"
+
+    def _wanted(self, statement: Statement) -> bool:
+        """Whether a definition in running text is needed: nothing else says what the symbol is."""
+        key = statement.defines
+        part = self._part_of[statement.place]
+        if any(canonical(t.symbol) == key for t in part.told):
+            return False
+        if any(s.defines == key and s.equation.display for s in part.statements):
+            return False
+        used = {
+            k for s in part.statements if s.place != statement.place
+            for i in s.instances for side in i.sides for k in mentioned(side)
+        }  # fmt: skip
+        return key in used
+
+    def _definitions(self, statement: Statement) -> list[Definition]:
+        found = []
+        for instance in statement.instances:
+            left = next(iter(symbols_of(instance.sides[0])))
+            side = statement.equation.sides[1]
+            found.append(
+                Definition(left.key, instance.sides[1], statement.place, side.line, side.text)
+            )
+        return found
+
+    # models
+
+    def _models(self, scope: Scope, checks: Sequence[Statement]) -> list[Model]:
+        models: list[Model] = []
+        for statement in checks:
+            own = statement.place if self.roles[statement.place] == "identity" else -1
+            for instance in statement.instances:
+                keys = [k for side in instance.sides for k in mentioned(side)]
+                closure = scope.closure(keys, statement.place, skip=own)
+                model = self._home(models, statement, closure)
+                model.checks.append((statement, instance))
+        used = {id(d) for model in models for d in model.definitions.values()}
+        for statement in self._statements:  # what nothing is claimed about is still a model
+            if self.roles[statement.place] == "forward" and statement.defines in LOSS_NAMES:
+                closure = scope.closure([statement.defines], statement.place)
+                if any(id(d) not in used for d in closure.values()):
+                    self._home(models, statement, closure)
+        for model in models:
+            model.definitions = ordered(model.definitions)
+        return sorted(models, key=lambda model: model.unit)
+
+    def _home(self, models: list[Model], statement: Statement, closure: dict[str, Definition]) -> Model:
+        """The model of this part of the document to which definitions can be added."""
+        part = self._part_of[statement.place]
+        for model in reversed(models):
+            if model.unit == part.number and join(model, closure):
+                return model
+        models.append(Model(part.title, part.number))
+        join(models[-1], closure)
+        return models[-1]
+
+    def _check(self, model: Model) -> Checked:
+        index = next(i for i, p in enumerate(self._parts) if p.number == model.unit)
+        part = self._parts[index]
+        before: list[prose.Shape] = [t for p in self._parts[:index] for t in p.told]
+        functions, notes = functions_of(self._parts, index)
+        counts: dict[str, int] = {}
+        places = {d.place for d in model.definitions.values()}
+        places |= {s.place for s, _ in model.checks}
+        for place in sorted(places):
+            for spelled in self._statements[place].spelled:
+                counts |= dict(spelled.counts)
+        indices = frozenset().union(*(p.indices for p in self._parts[: index + 1]))
+        said = Said(tuple(part.told), tuple(before))
+        checked = check_model(model, said, part.indices or indices, functions, counts)
+        checked.notes += notes
+        return checked
+
+    def _restated_otherwise(self, checked: Sequence[Checked]) -> frozenset[int]:
+        """Second definitions of a symbol in one part that do not say the same as the first."""
+        found = set()
+        for each in checked:
+            for (statement, _), outcome in zip(each.model.checks, each.outcomes, strict=True):
+                if statement.defines and outcome.status != CORRECT:
+                    if self.roles[statement.place] == "identity":
+                        found.add(statement.place)
+        return frozenset(found)
+
+    # findings
+
+    def _findings(self, checked: Sequence[Checked]) -> list[Finding]:
+        outcomes: dict[int, list[tuple[Checked, Instance, Outcome]]] = {}
+        for each in checked:
+            for (statement, instance), outcome in zip(
+                each.model.checks, each.outcomes, strict=True
+            ):
+                outcomes.setdefault(statement.place, []).append((each, instance, outcome))
+        return [self._finding(s, outcomes.get(s.place, [])) for s in self._statements]
+
+    def _finding(
+        self, statement: Statement, outcomes: list[tuple[Checked, Instance, Outcome]]
+    ) -> Finding:
+        role = self.roles[statement.place]
+        kind = {"gradient": "gradient", "forward": "forward"}.get(role, "other")
+        finding = Finding(statement.equation, kind, "", "")
+        if not outcomes:
+            status, reason = _unchecked(role, statement)
+            return dataclasses.replace(finding, status=status, reason=reason)
+        worst = max(outcomes, key=lambda o: (CORRECT, UNCLEAR, WRONG).index(o[2].status))
+        each, instance, outcome = worst
+        finding = dataclasses.replace(finding, status=outcome.status, reason=outcome.reason)
+        if outcome.status == WRONG and self._diagnose:
+            from chainrule.audit.diagnosis import explain
+
+            return explain(finding, statement, instance, outcome, each)
+        return finding
+
+
+def _unchecked(role: str, statement: Statement) -> tuple[str, str]:
+    if role == "forward":
+        return "used", ""
+    if role == "function":
+        return "used", "defines the function"
+    reasons = {
+        "unread": statement.problem,
+        "symbol": "a formula without =: it claims nothing",
+        "relation": f"a relation that is no equality ({' '.join(statement.equation.relations)})",
+        "value": "a value, not a claim",
+        "mention": "in running text: the equations on lines of their own are used",
+        "update": "a step of gradient descent",
+    }
+    return UNCLEAR, reasons.get(role, "nothing here says what its symbols are")
+
+
+def _has_loss(checked: Checked) -> bool:
+    keys = set(checked.model.definitions)
+    uppers = {
+        pair[0]
+        for _, instance in checked.model.checks
+        for each in instance.symbols
+        if (pair := derivative(each.key))
+    }
+    return bool(keys & (uppers | set(LOSS_NAMES)))

@@ -1,0 +1,275 @@
+"""Every statement of a model compared with what the model's forward equations imply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from chainrule.audit.assign import Assignment, Said, Shapes
+from chainrule.audit.numbers import Array, Numbers, Point, Undefined, finite, uses_function
+from chainrule.audit.scope import Model
+from chainrule.audit.sizes import Misfit
+from chainrule.audit.statements import Instance, Statement, derivative, first_line, symbols_of
+from chainrule.errors import ChainruleError, FormulaError, ShapeError
+from chainrule.texmath.evaluate import Meaning
+from chainrule.texmath.tree import Call, Node, walk
+
+CORRECT, WRONG, UNCLEAR = "correct", "wrong", "not interpreted"
+POINTS = 3
+STYLES = ("random", "positive")
+# Between the change that moving the inputs by their last places makes and what may differ: a
+# rewritten formula rounds in other places than the one it is compared with.
+SAFETY = 256.0
+LAST_PLACE = 2.0**-50
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one statement.
+
+    Attributes:
+        status: "correct", "wrong" or "not interpreted".
+        reason: why it is wrong or not interpreted.
+        side: which side is wrong, from 1.
+        instance: for which layer.
+        notes: what had to be assumed.
+    """
+
+    status: str
+    reason: str = ""
+    side: int = 1
+    instance: Instance | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Checked:
+    """A model with its outcomes.
+
+    Attributes:
+        numbers: the model at the shapes that were chosen; None if none fit.
+        outcomes: one for every statement of the model, in its order.
+        notes: what was assumed for the whole model.
+        points: where it was compared.
+        problem: why there are no shapes that fit.
+    """
+
+    model: Model
+    numbers: Numbers | None
+    outcomes: list[Outcome]
+    notes: list[str] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def wrong(self) -> int:
+        """How many statements are wrong."""
+        return sum(outcome.status == WRONG for outcome in self.outcomes)
+
+    @property
+    def unclear(self) -> int:
+        """How many statements could not be interpreted."""
+        return sum(outcome.status == UNCLEAR for outcome in self.outcomes)
+
+
+def check_model(
+    model: Model,
+    said: Said,
+    indices: frozenset[str],
+    functions: Mapping[str, Meaning],
+    counts: Mapping[str, int],
+) -> Checked:
+    """Find shapes for a model and compare each of its statements with it.
+
+    Of readings that cost the same the one counts that makes the fewest statements wrong.
+    """
+    shapes = Shapes(model, said, indices)
+    found: list[Checked] = []
+    softmax = any(uses_function(model, name) for name in ("softmax", "log_softmax", "logsumexp"))
+    for assignment in shapes.best():
+        for examples in ("columns", "rows") if softmax else ("columns",):
+            numbers = Numbers(model, shapes, assignment, functions, examples, counts)
+            checked = _compared(numbers, assignment)
+            if not checked.wrong and not checked.unclear:
+                return checked
+            found.append(checked)
+    if not found:
+        reason = _why_unfit(model, shapes)
+        outcomes = [Outcome(UNCLEAR, f"the model does not fit together: {reason}")] * len(model.checks)
+        return Checked(model, None, outcomes, problem=reason)
+    return min(found, key=lambda checked: (checked.wrong, checked.unclear))
+
+
+def _compared(numbers: Numbers, assignment: Assignment) -> Checked:
+    model = numbers.model
+    simplex = _targets(numbers)
+    points, trouble = _points(numbers, simplex)
+    notes = []
+    if simplex and points:
+        names = ", ".join(simplex)
+        notes.append(f"the entries of {names} are probabilities of classes: they sum to 1")
+    if not points:
+        outcomes = [Outcome(UNCLEAR, trouble)] * len(model.checks)
+        return Checked(model, numbers, outcomes, notes, points, trouble)
+    outcomes = [compare(numbers, instance, points) for _, instance in model.checks]
+    return Checked(model, numbers, outcomes, notes, points)
+
+
+def _targets(numbers: Numbers) -> tuple[str, ...]:
+    """Leaves that are probabilities of classes: what log of a softmax is weighted with."""
+    model = numbers.model
+    if not (uses_function(model, "softmax") or uses_function(model, "log_softmax")):
+        return ()
+    shapes = numbers.assignment.shapes
+    return tuple(
+        leaf
+        for leaf in model.leaves
+        if leaf.split("^")[0].split("_")[0] in ("y", "Y", "t", "T") and leaf in shapes
+    )
+
+
+def _points(numbers: Numbers, simplex: Sequence[str]) -> tuple[list[Point], str]:
+    """Points at which everything defined is a real number; why there are none."""
+    trouble = "its values are not real numbers at any point tried"
+    for style in STYLES:
+        found = []
+        for seed in range(4 * POINTS):
+            point = numbers.point(seed, style, simplex)
+            try:
+                values = numbers.forward(point.values, {})
+            except ChainruleError as error:
+                return [], f"the model cannot be evaluated: {first_line(error)}"
+            if finite(values):
+                found.append(point)
+            if len(found) == POINTS:
+                return found, ""
+    return [], trouble
+
+
+def compare(numbers: Numbers, instance: Instance, points: Sequence[Point]) -> Outcome:
+    """Hold all sides of a statement against the first one."""
+    for point in points:
+        try:
+            values = known(numbers, instance.sides, point)
+            first = numbers.evaluate(instance.sides[0], values)
+        except Undefined as undefined:
+            return Outcome(UNCLEAR, str(undefined), instance=instance)
+        except ShapeError as error:
+            return Outcome(WRONG, _shape_reason(error), 0, instance)
+        except FormulaError as error:
+            return Outcome(UNCLEAR, first_line(error), instance=instance)
+        axes = _axes(numbers, instance.sides[0], values)
+        for number, side in enumerate(instance.sides[1:], 1):
+            outcome = _side(numbers, instance, number, side, first, values, point, axes)
+            if outcome is not None:
+                return outcome
+    return Outcome(CORRECT, instance=instance)
+
+
+def known(numbers: Numbers, sides: Sequence[Node], point: Point) -> dict[str, Array]:
+    """The values of all symbols in some formulas: derivatives are the true ones.
+
+    Raises:
+        Undefined: a derivative is not defined by the model.
+    """
+    return {**numbers.forward(point.values, {}), **numbers.derivatives(sides, point)}
+
+
+def _axes(numbers: Numbers, side: Node, values: Mapping[str, Array]) -> tuple[str, ...] | None:
+    infer = numbers.shapes.inference(numbers.assignment.shapes, numbers.assignment.sizes.copy())
+    try:
+        return tuple(index for index, _ in infer(side).axes) or None
+    except Misfit:
+        return None
+
+
+def _side(
+    numbers: Numbers,
+    instance: Instance,
+    number: int,
+    side: Node,
+    first: Array,
+    values: Mapping[str, Array],
+    point: Point,
+    axes: tuple[str, ...] | None,
+) -> Outcome | None:
+    try:
+        value = numbers.evaluate(side, values, axes)
+    except ShapeError as error:
+        return Outcome(WRONG, _shape_reason(error), number, instance)
+    except FormulaError as error:
+        return Outcome(UNCLEAR, first_line(error), instance=instance)
+    if value.shape != first.shape:
+        constant = value.ndim == 0 and not any(True for _ in symbols_of(side))
+        if not (constant and axes):  # ∂z_j/∂b_j = 1 says it for every j
+            what = f"the left side is {shown(first)}, the right side {shown(value)}"
+            return Outcome(WRONG, what, number, instance)
+        value = np.broadcast_to(value, first.shape)
+    if not np.all(np.isfinite(value)):
+        return None
+    if not np.all(np.abs(value - first) <= _tolerance(numbers, side, values, first, value, axes)):
+        return Outcome(WRONG, "", number, instance)
+    return None
+
+
+def _tolerance(
+    numbers: Numbers,
+    side: Node,
+    values: Mapping[str, Array],
+    first: Array,
+    value: Array,
+    axes: tuple[str, ...] | None,
+) -> float:
+    """How far two ways of computing the same may be apart, from moving inputs by last places."""
+    noise = np.random.default_rng(1)
+    largest = float(max(np.max(np.abs(first), initial=0), np.max(np.abs(value), initial=0)))
+    change = 0.0
+    for _ in range(2):
+        moved = {
+            k: v * (1 + LAST_PLACE * noise.choice([-1.0, 1.0], np.shape(v)))
+            for k, v in values.items()
+            if np.ndim(v) or v != np.round(np.real(v))
+        }
+        try:
+            again = numbers.evaluate(side, {**values, **moved}, axes)
+        except ChainruleError:
+            break
+        if again.shape == value.shape:
+            change = max(change, float(np.max(np.abs(again - value), initial=0)))
+    return SAFETY * (change + LAST_PLACE * largest) + 1e-13
+
+
+def shown(array: Array) -> str:
+    """Its shape, for a reader."""
+    return "a number" if array.ndim == 0 else "×".join(str(n) for n in array.shape)
+
+
+def _shape_reason(error: Exception) -> str:
+    return f"shapes do not fit: {first_line(error)}"
+
+
+def _why_unfit(model: Model, shapes: Shapes) -> str:
+    """The first definition that nothing makes fit the ones before it."""
+    kept: dict[str, object] = {}
+    for key, definition in model.definitions.items():
+        kept[key] = definition
+        part = Model(model.title, model.unit, dict(list(model.definitions.items())[: len(kept)]))
+        if not Shapes(part, shapes.said, shapes.indices).best(1):
+            return f"no shapes make both sides of line {definition.line} fit"
+    return "no shapes fit"
+
+
+def functions_in(model: Model) -> set[str]:
+    """Names of the functions that its formulas apply."""
+    nodes = [d.node for d in model.definitions.values()]
+    nodes += [side for _, instance in model.checks for side in instance.sides]
+    return {x.function for node in nodes for x in walk(node) if isinstance(x, Call)}
+
+
+def is_gradient(statement: Statement) -> bool:
+    """Whether a derivative stands on its left side."""
+    if not statement.instances:
+        return False
+    return any(derivative(s.key) for s in symbols_of(statement.instances[0].sides[0]))

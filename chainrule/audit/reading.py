@@ -1,0 +1,292 @@
+"""From a document to statements: equations parsed with what each part of the document means by its
+letters, and δ and dW replaced by the derivatives for which they stand."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from chainrule.audit import prose
+from chainrule.audit.assign import canonical
+from chainrule.audit.document import Document
+from chainrule.audit.layers import Layers, layers
+from chainrule.audit.rows import Equation, equations
+from chainrule.audit.scope import units
+from chainrule.audit.statements import (
+    INDEX_LETTERS, LOSS_NAMES, Statement, derivative, function_definition, read, symbol, symbols_of,
+)  # fmt: skip
+from chainrule.texmath.evaluate import Meaning
+from chainrule.texmath.tree import Condition, Node, Number, Summation, Symbol, walk
+
+_FUNCTION_LETTERS = re.compile(r"(?<![A-Za-z\\])([fgh])\b|\\(phi|psi|sigma)\b")
+
+
+@dataclass
+class Part:
+    """A part of a document: what its outermost headings divide it into.
+
+    Attributes:
+        number: from 0.
+        title: its outermost heading.
+        statements: its equations in order.
+        layers, indices: letters that count layers and entries.
+        told: what its words say about shapes.
+        prose: its words.
+    """
+
+    number: int
+    title: str = ""
+    statements: list[Statement] = field(default_factory=list)
+    layers: Layers = field(default_factory=Layers)
+    indices: frozenset[str] = frozenset()
+    told: list[prose.Shape] = field(default_factory=list)
+    prose: str = ""
+
+
+def read_parts(document: Document) -> list[Part]:
+    """The parts of a document with their statements."""
+    numbers = units(document.sections)
+    parts: dict[int, Part] = {}
+    found: list[tuple[Equation, int, int]] = []
+    for index, (section, number) in enumerate(zip(document.sections, numbers, strict=True)):
+        part = parts.setdefault(number, Part(number))
+        title = section.titles[0] if section.titles else ""
+        if section.level and len(section.titles) > 1 and number == numbers[index - 1] == 0:
+            title = section.title
+        part.title = part.title or title
+        part.told += prose.shapes(section.prose)
+        part.prose += section.prose + "\n"
+        for formula in section.formulas:
+            found += [
+                (e, index, number)
+                for e in equations(formula)
+                if e.relations or (e.display and len(e.text) > 1)
+            ]
+    for part in parts.values():
+        texts = [s.text for e, _, n in found if n == part.number for s in e.sides]
+        part.layers = layers(texts)
+    names = _names(found)
+    for place, (equation, index, number) in enumerate(found):
+        part = parts[number]
+        part.statements.append(read(equation, index, place, part.layers, names))
+    for part in parts.values():
+        part.indices = _indices(part)
+    _alias(list(parts.values()))
+    return list(parts.values())
+
+
+def _names(found: Sequence[tuple[Equation, int, int]]) -> frozenset[str]:
+    """Letters that usually are functions but are symbols here: they stand alone on a left side."""
+    letters = {"f", "g", "h", "phi", "psi"}
+    alone = {canonical(e.sides[0].text) for e, _, _ in found if len(e.sides) > 1}
+    return frozenset(letters & alone)
+
+
+def _indices(part: Part) -> frozenset[str]:
+    """Letters that count entries: summed over, or below two different symbols of one equation."""
+    found: set[str] = set()
+    for statement in part.statements:
+        for instance in statement.instances:
+            below: dict[str, set[str]] = {}
+            for side in instance.sides:
+                for node in walk(side):
+                    if isinstance(node, Summation):
+                        found.update(node.index)
+                    elif isinstance(node, Condition) and isinstance(node.right, Symbol):
+                        if len(node.right.key) == 1:
+                            below.setdefault(node.right.key, set()).add("condition")
+                    elif isinstance(node, Symbol):
+                        for letter in node.below:
+                            if isinstance(letter, Symbol):
+                                below.setdefault(letter.key, set()).add(node.base)
+            shared = {k for k, bases in below.items() if len(bases) > 1 and len(k) == 1}
+            found |= shared & INDEX_LETTERS
+    return frozenset(found & INDEX_LETTERS)
+
+
+# δ and dW
+
+
+def rewrite(root: Node, change: Callable[[Node], Node]) -> Node:
+    """A tree with every node replaced by what `change` makes of it, parts first."""
+    known: dict[int, Node] = {}
+    todo: list[tuple[Node, bool]] = [(root, False)]
+    while todo:
+        node, ready = todo.pop()
+        below = () if isinstance(node, Symbol) else node.parts
+        if not ready:
+            todo.append((node, True))
+            todo.extend((part, False) for part in below)
+            continue
+        new = node
+        if any(known[id(part)] is not part for part in below):
+            fields = {}
+            for each in dataclasses.fields(node):
+                value = getattr(node, each.name)
+                if isinstance(value, Node):
+                    fields[each.name] = known.get(id(value), value)
+                elif isinstance(value, tuple) and any(isinstance(x, Node) for x in value):
+                    fields[each.name] = tuple(known.get(id(x), x) for x in value)
+            new = dataclasses.replace(node, **fields)
+        known[id(node)] = change(new)
+    return known[id(root)]
+
+
+def as_derivative(upper: Symbol, lower: Symbol, at: tuple[int, int] = (0, 0)) -> Symbol:
+    """∂upper/∂lower as one symbol."""
+    key = f"d{upper.key}/d{lower.key}"
+    base = f"d{upper.base}/d{lower.base}"
+    layer = lower.layer or upper.layer
+    return Symbol(base, (*upper.below, *lower.below), layer, key, at=at)
+
+
+def _alias(parts: Sequence[Part]) -> None:
+    """Read δ^l as ∂C/∂z^l and dW as ∂C/∂W where the document means it."""
+    loss = ""
+    for part in parts:
+        loss = _loss(part) or loss
+        aliases = _aliases(part, loss)
+        if aliases:
+            for statement in part.statements:
+                statement.aliases = aliases
+                statement.instances = tuple(
+                    dataclasses.replace(i, sides=tuple(aliased(s, aliases) for s in i.sides))
+                    for i in statement.instances
+                )
+
+
+def aliased(node: Node, aliases: Mapping[str, tuple[Symbol, Symbol]]) -> Node:
+    """A formula with derivatives in the place of the names that stand for them."""
+
+    def change(part: Node) -> Node:
+        if isinstance(part, Symbol) and part.key in aliases:
+            return as_derivative(*aliases[part.key], at=part.at)
+        return part
+
+    return rewrite(node, change)
+
+
+def _loss(part: Part) -> str:
+    """What is derived in a part: the usual numerator, else a definition called like a loss."""
+    counts: dict[str, int] = {}
+    for statement in part.statements:
+        for instance in statement.instances[:1]:
+            for each in instance.symbols:
+                pair = derivative(each.key)
+                if pair and pair[0] in LOSS_NAMES:
+                    counts[pair[0]] = counts.get(pair[0], 0) + 1
+    if counts:
+        return max(counts, key=lambda key: counts[key])
+    named = [s.defines for s in part.statements if s.defines in LOSS_NAMES]
+    return named[-1] if named else ""
+
+
+def _aliases(part: Part, loss: str) -> dict[str, tuple[Symbol, Symbol]]:
+    """Names that stand for derivatives: by an equation that says so, else by convention."""
+    found: dict[str, tuple[Symbol, Symbol]] = {}
+    all_keys = {
+        s.key: s for x in part.statements for i in x.instances for s in i.symbols
+    }
+    for statement in part.statements:
+        for instance in statement.instances:
+            sides = [s for s in instance.sides if isinstance(s, Symbol)]
+            names = [s for s in sides if not derivative(s.key)]
+            meant = [pair for s in sides if (pair := derivative(s.key))]
+            if names and meant and names[0].base in ("delta", "g", "e", "Delta", "G"):
+                found[names[0].key] = (symbol(meant[0][0]), symbol(meant[0][1]))
+    if not loss:
+        return found
+    for key, node in all_keys.items():
+        if key in found or derivative(key):
+            continue
+        if node.base == "delta" and not _kronecker(node, part.indices):
+            for base in ("z", "Z"):
+                target = dataclasses.replace(node, base=base, key=base + key[len("delta") :])
+                if _stem(target.key, part) in {_stem(k, part) for k in all_keys}:
+                    found[key] = (symbol(loss), target)
+                    break
+        elif node.base[:1] == "d" and key[1:] in all_keys and len(node.base) > 1:
+            found[key] = (symbol(loss), symbol(key[1:]))
+    return found
+
+
+def _kronecker(node: Symbol, indices: frozenset[str]) -> bool:
+    return len(node.below) == 2 and all(isinstance(x, Symbol) and x.key in indices for x in node.below)
+
+
+def _stem(key: str, part: Part) -> str:
+    head, _, layer = key.partition("^")
+    base, *below = head.split("_")
+    kept = [b for b in below if not all(c in part.indices for c in b)]
+    return "_".join([base, *kept]) + ("^" + layer if layer else "")
+
+
+# functions
+
+
+def functions_of(parts: Sequence[Part], upto: int) -> tuple[dict[str, Meaning], list[str]]:
+    """What function letters stand for in a part, and what had to be assumed.
+
+    An equation says it (``f(x) = …``), or words do ("the sigmoid function").
+    """
+    meanings: dict[str, Meaning] = {}
+    notes: list[str] = []
+    told: list[str] = []
+    for part in parts[: upto + 1]:
+        told = prose.functions(part.prose) or told
+        for statement in part.statements:
+            found = function_definition(statement)
+            if found and found[0] in ("sigma", "f", "g", "h", "phi", "psi"):
+                meanings[found[0]] = _callable(*found[1:])
+    used = {
+        m[1] or m[2]
+        for s in parts[upto].statements
+        for side in s.equation.sides
+        for m in _FUNCTION_LETTERS.finditer(side.text)
+    }
+    if "sigma" in used and "sigma" not in meanings:
+        pointwise = [name for name in told if name != "softmax"]
+        if pointwise and ("sigmoid" in pointwise or len(pointwise) == 1):
+            meanings["sigma"] = "sigmoid" if "sigmoid" in pointwise else pointwise[0]
+        else:
+            meanings["sigma"] = "sigmoid"
+            notes.append("σ is read as the sigmoid: the text does not say what it is")
+    for letter in ("f", "g", "h", "phi", "psi"):
+        meanings.setdefault(letter, _any)
+    return meanings, notes
+
+
+def _any(x: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """Some smooth function: what holds for it holds for any."""
+    return np.asarray(np.tanh(0.9 * x) + 0.1 * x * x)
+
+
+def _callable(argument: str, body: Node) -> Callable[[np.ndarray], np.ndarray]:  # type: ignore[type-arg]
+    from chainrule.texmath import evaluate
+
+    def value(x: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        flat = np.asarray(x).reshape(-1, 1)
+        found = evaluate(body, {argument: flat})
+        return np.broadcast_to(found, flat.shape).reshape(np.shape(x))
+
+    return value
+
+
+def is_number(node: Node) -> bool:
+    """Whether no symbol stands in it."""
+    return not any(isinstance(x, Symbol) for x in walk(node)) and any(
+        isinstance(x, Number) for x in walk(node)
+    )
+
+
+def equal_texts(statements: Iterable[Statement]) -> Iterator[str]:
+    """The texts of statements without blanks."""
+    for statement in statements:
+        yield "".join(statement.equation.text.split())
+
+
+__all__ = ["Part", "as_derivative", "functions_of", "is_number", "read_parts", "symbols_of"]
