@@ -24,7 +24,7 @@ from chainrule.texmath.tree import (
 )  # fmt: skip
 
 MOST_STATES = 4_000
-MISFIT, CONTRADICTS = 20.0, 60.0
+MISFIT, CONTRADICTS = 10.0, 60.0
 SIZE_NAMES = frozenset("mnNMBKkdDp")
 PLAIN_NUMBERS = frozenset({"eta", "alpha", "lambda", "epsilon", "beta", "gamma", "mu", "rho", "tau"})
 
@@ -230,7 +230,8 @@ class Shapes:
         """The last statement about a symbol: by its name, else by a noun."""
         named = [s for s in said if not s.noun and canonical(s.symbol) == key]
         if not named and key not in self._model.definitions:
-            named = [s for s in said if s.noun and key[:1] == s.symbol]
+            own = said is self.said.own
+            named = [s for s in said if s.noun and (key[:1] if own else key) == s.symbol]
         return named[-1:]
 
     def _candidates(self, key: str, sizes: Sizes) -> Iterator[tuple[float, Sizes, Shape]]:
@@ -258,12 +259,12 @@ class Shapes:
         if self._plain:
             return {prose.SCALAR: 0.0}
         if base[:1].isupper():
-            return {prose.MATRIX: 0.0, prose.COLUMN: 2.0, prose.ROW: 2.0, prose.SCALAR: 6.0}
+            return {prose.MATRIX: 0.0, prose.COLUMN: 25.0, prose.ROW: 25.0, prose.SCALAR: 50.0}
         if base[:1] in "bc":
             return {prose.COLUMN: 0.4, prose.ROW: 0.4, prose.SCALAR: 1.0, prose.MATRIX: 4.0}
         if base[:1] in "wuv" or base == "theta":
-            return {prose.COLUMN: 1.0, prose.ROW: 1.0, prose.SCALAR: 1.6, prose.MATRIX: 2.0}
-        return {prose.COLUMN: 0.0, prose.ROW: 1.0, prose.MATRIX: 1.5, prose.SCALAR: 2.0}
+            return {prose.COLUMN: 1.0, prose.ROW: 1.0, prose.MATRIX: 2.0, prose.SCALAR: 12.0}
+        return {prose.COLUMN: 0.0, prose.ROW: 1.0, prose.MATRIX: 1.5, prose.SCALAR: 12.0}
 
 
 def canonical(text: str) -> str:

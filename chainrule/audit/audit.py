@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chainrule.audit import prose
 from chainrule.audit.assign import Said, canonical
+from chainrule.audit.assumed import assumed
 from chainrule.audit.check import CORRECT, UNCLEAR, WRONG, Checked, Outcome, check_model, is_gradient
 from chainrule.audit.document import read_document
 from chainrule.audit.reading import Part, functions_of, is_number, read_parts
@@ -107,6 +108,10 @@ class _Audit:
         self.roles: dict[int, str] = {}
         definitions, checks = self._sorted(anew)
         scope = Scope(definitions, self._unit_at)
+        for part in self._parts:
+            if part.statements:
+                for definition in assumed(self._parts, part, scope, part.statements[0].place):
+                    scope.add(definition)
         models = self._models(scope, checks)
         return [self._check(model) for model in models]
 

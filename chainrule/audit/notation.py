@@ -19,8 +19,7 @@ _NABLA = re.compile(r"\\nabla(?![A-Za-z])(?!\s*_)|∇(?!\s*_)")
 _DOTS = r"(?:\\dots|\\ldots|\\cdots|\\dotsb|\.\.\.|…)"
 _SERIES = re.compile(rf"\+\s*{_DOTS}\s*\+")
 _SUBSCRIPT = re.compile(r"_\s*(?:\{([^{}]*)\}|(\w))")
-_SPACES = re.compile(r"\\(?:quad|qquad|[,;:! ])|~")
-_TEXT_EQUALS = re.compile(r"\\(?:overset|stackrel)\s*\{[^{}]*\}\s*\{\s*=\s*\}")
+_LETTER_AND_NUMBER = re.compile(r"_\s*\{\s*([a-z])(\d)\s*\}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ def plain(text: str) -> Spelled:
     '\\frac{1}{n}(\\nabla_{\\Theta} c_1 + \\nabla_{\\Theta} c_2 + \\nabla_{\\Theta} c_{3})'
     """
     text, counts = _without_dots(text)
+    text = _LETTER_AND_NUMBER.sub(r"_{\1,\2}", text)
     layered = _BARE_LAYER.sub(lambda m: "^{(" + "".join((m[1] or m[2]).split()) + ")}", text)
     spelled = _NABLA.sub(lambda m: rf"\nabla_{{\{EVERYTHING}}}", layered)
     return Spelled(spelled, tuple(counts.items()), layered != text)
@@ -58,6 +58,8 @@ def restored(text: str, original: str) -> str:
         if nabla in original:
             text = text.replace(rf"\nabla_{{\{EVERYTHING}}}", nabla)
             break
+    if _LETTER_AND_NUMBER.search(original):
+        text = re.sub(r"_\{([a-z]),(\d)\}", r"_{\1\2}", text)
     if _BARE_LAYER.search(original):
         text = _SET_LAYER.sub(lambda m: f"^{m[1]}" if len(m[1]) == 1 else f"^{{{m[1]}}}", text)
     return text

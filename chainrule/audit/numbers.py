@@ -21,7 +21,8 @@ from chainrule.audit.statements import derivative, symbol, symbols_of
 from chainrule.errors import ChainruleError, ShapeError
 from chainrule.texmath.calls import Functions
 from chainrule.texmath.evaluate import Meaning, Run, _finished
-from chainrule.texmath.lookup import Given
+from chainrule.texmath.lookup import Given, spelled
+from chainrule.texmath.names import whole
 from chainrule.texmath.tree import Call, Node, Product, Symbol, walk
 from chainrule.texmath.values import Value
 
@@ -78,6 +79,11 @@ class Numbers:
         self.examples = examples
         self.counts = dict(counts or {})
         self._functions = Functions(functions)
+        self._derived: dict[tuple[int, str], Array | Undefined] = {}
+        self._forward: dict[int, dict[str, Array]] = {}
+        self._kept: list[Point] = []
+        self._samples: dict[tuple[int, str], Point] = {}
+        self._smooth: set[tuple[str, str]] = set()
         self._definitions = list(model.definitions.values())
         self._below = {
             d.key: {k for k in mentioned(d.node)} | {self._stem(k) for k in mentioned(d.node)}
@@ -124,6 +130,12 @@ class Numbers:
             if s != ONE and not name.isdigit() and sizes.root(s) in numbers
         )
         return Point(values, named_sizes, directions)
+
+    def sample(self, seed: int, style: str) -> Point:
+        """The same as `point`, kept for the next caller."""
+        if (seed, style) not in self._samples:
+            self._samples[seed, style] = self.point(seed, style)
+        return self._samples[seed, style]
 
     def _defined_entries(self, key: str) -> bool:
         return any(self._stem(d.key) == key for d in self._definitions)
@@ -237,10 +249,32 @@ class Numbers:
             for each in symbols_of(node):
                 pair = derivative(each.key)
                 if pair and each.key not in self.model.definitions and each.key not in found:
-                    value = self.derivative(pair[0], pair[1], point)
+                    value = self._once(each.key, pair, point)
                     found[each.key] = value
                     found[self.shapes.split(each)[0]] = value
+                    found[looked_up(each)] = value
         return found
+
+    def _once(self, key: str, pair: tuple[str, str], point: Point) -> Array:
+        """A derivative, computed the first time it is asked for."""
+        place = (id(point), key)
+        if place not in self._derived:
+            try:
+                self._derived[place] = self.derivative(*pair, point)
+            except Undefined as undefined:
+                self._derived[place] = undefined
+            self._kept.append(point)  # so that its id is not given to another
+        value = self._derived[place]
+        if isinstance(value, Undefined):
+            raise value
+        return value
+
+    def values(self, point: Point) -> dict[str, Array]:
+        """Leaves and everything defined at a point."""
+        if id(point) not in self._forward:
+            self._forward[id(point)] = self.forward(point.values, {})
+            self._kept.append(point)
+        return self._forward[id(point)]
 
     def derivative(self, upper: str, lower: str, point: Point) -> Array:
         """∂upper/∂lower: of the shape of `lower` if `upper` is a number; for entries with indices
@@ -281,12 +315,13 @@ class Numbers:
             step[place] = 1j * TINY
             exact = np.imag(self._at(top, bottom, at + step, point)) / TINY
             columns.append(exact)
-            if len(columns) <= 3:
+            if len(columns) == 1 and (top, bottom) not in self._smooth:
                 rough = self._difference(top, bottom, at, place, point)
                 errors = max(errors, float(np.max(np.abs(rough - exact), initial=0.0)))
                 largest = max(largest, float(np.max(np.abs(exact), initial=1.0)))
         if not errors <= AGREE * largest:
             raise Undefined(f"{top} has no derivative by {bottom} at the points tried")
+        self._smooth.add((top, bottom))
         stacked = np.stack(columns, axis=-1)
         return stacked.reshape((*columns[0].shape, *at.shape))
 
@@ -347,6 +382,12 @@ def _drawn(draw: np.random.Generator, shape: tuple[int, ...], style: str, key: s
         whole = draw.integers(-2, 4, shape).astype(float)
         return np.asarray(np.where(whole == 0, 1.0, whole))
     return np.asarray(0.2 + 0.8 * draw.standard_normal(shape))
+
+
+def looked_up(node: Symbol) -> str:
+    """The name under which `chainrule.texmath` looks for the value of a symbol."""
+    layer = spelled(node.layer) if node.layer is not None else ""
+    return whole(node.base, [spelled(x) for x in node.below], layer)
 
 
 def finite(values: Mapping[str, Array]) -> bool:

@@ -36,6 +36,7 @@ class Part:
         layers, indices: letters that count layers and entries.
         told: what its words say about shapes.
         prose: its words.
+        words: the same for each section, with the line where it begins.
     """
 
     number: int
@@ -45,6 +46,15 @@ class Part:
     indices: frozenset[str] = frozenset()
     told: list[prose.Shape] = field(default_factory=list)
     prose: str = ""
+    words: list[tuple[int, str]] = field(default_factory=list)
+
+    def says(self, pattern: str) -> tuple[int, str] | None:
+        """(line, words) of the first place where its words match a pattern."""
+        for line, text in self.words:
+            match = re.search(pattern, text, re.I)
+            if match:
+                return line + text.count("\n", 0, match.start()), match[0]
+        return None
 
 
 def read_parts(document: Document) -> list[Part]:
@@ -54,12 +64,10 @@ def read_parts(document: Document) -> list[Part]:
     found: list[tuple[Equation, int, int]] = []
     for index, (section, number) in enumerate(zip(document.sections, numbers, strict=True)):
         part = parts.setdefault(number, Part(number))
-        title = section.titles[0] if section.titles else ""
-        if section.level and len(section.titles) > 1 and number == numbers[index - 1] == 0:
-            title = section.title
-        part.title = part.title or title
+        part.title = part.title or section.title
         part.told += prose.shapes(section.prose)
         part.prose += section.prose + "\n"
+        part.words.append((section.line, section.prose))
         for formula in section.formulas:
             found += [
                 (e, index, number)

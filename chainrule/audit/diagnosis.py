@@ -1,0 +1,249 @@
+"""A wrong equation explained: numbers at which it fails, what the mistake is, and the right form."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from chainrule.audit.check import CORRECT, WRONG, Checked, Outcome, compare, known, shown
+from chainrule.audit.edits import Edit, Vocabulary, edits, name_span, transpose_in
+from chainrule.audit.notation import restored
+from chainrule.audit.numbers import Array, Numbers, Point, Undefined
+from chainrule.audit.report import Finding
+from chainrule.audit.scope import mentioned
+from chainrule.audit.statements import Instance, Statement, derivative, symbols_of
+from chainrule.errors import ChainruleError, FormulaError
+from chainrule.texmath import parse
+from chainrule.texmath.tree import Call, Symbol
+
+MOST_EDITS = 1_500
+SMALL_POINTS = 24
+CLEAR = 1e-3  # of the larger side: what a reader sees as different
+
+
+def explain(
+    finding: Finding, statement: Statement, instance: Instance, outcome: Outcome, checked: Checked
+) -> Finding:
+    """The finding with a counter-example, a diagnosis and the right form."""
+    numbers = checked.numbers
+    assert numbers is not None
+    example = counterexample(numbers, instance, outcome, checked.points)
+    mistake, right = mended(statement, outcome, checked)
+    reason = outcome.reason or "the two sides differ"
+    return dataclasses.replace(
+        finding, example=example, diagnosis=mistake, right=right, reason=reason
+    )
+
+
+def mended(statement: Statement, outcome: Outcome, checked: Checked) -> tuple[str, str]:
+    """The mistake and the whole equation with the one change that mends it; ("", "") if none."""
+    side = max(outcome.side, 1)
+    texts = [s.text for s in statement.spelled]
+    try:
+        root = parse(texts[side], names=statement.names)
+    except FormulaError:
+        return "", ""
+    assert checked.numbers is not None
+    words = vocabulary(statement, checked)
+    tried: set[str] = set()
+    for edit in edits(texts[side], root, words):
+        if edit.text in tried:
+            continue
+        tried.add(edit.text)
+        if len(tried) > MOST_EDITS:
+            break
+        if _holds(statement, [texts[0], edit.text], checked):
+            right = restored(edit.text, statement.equation.sides[side].text)
+            return edit.mistake, f"{statement.equation.sides[0].text} = {tidy(right)}"
+    return "", ""
+
+
+def _holds(statement: Statement, texts: Sequence[str], checked: Checked) -> bool:
+    numbers = checked.numbers
+    assert numbers is not None
+    try:
+        instances = statement.again(tuple(texts))
+    except FormulaError:
+        return False
+    known_labels = {i.label for s, i in checked.model.checks if s is statement}
+    instances = tuple(i for i in instances if i.label in known_labels)
+    names = {k for i in instances for side in i.sides for k in mentioned(side)}
+    unknown = [k for k in names if k not in numbers.assignment.shapes and not derivative(k)]
+    if unknown or not instances:
+        return False
+    for points in (checked.points[:1], checked.points[1:]):
+        for instance in instances:
+            if compare(numbers, instance, points).status != CORRECT:
+                return False
+    return True
+
+
+def tidy(text: str) -> str:
+    """Without double blanks."""
+    return " ".join(text.split())
+
+
+def vocabulary(statement: Statement, checked: Checked) -> Vocabulary:
+    """The names, activations and factors of the model, as the document writes them."""
+    symbols: dict[str, str] = {}
+    texts = [s.text for s in statement.spelled]
+    for other, _ in checked.model.checks:
+        texts += [s.text for s in other.spelled]
+    places = sorted(d.text for d in checked.model.definitions.values())
+    texts += places
+    for key, written in _written(checked):
+        symbols.setdefault(key, written)
+    slopes: list[tuple[str, str]] = []
+    for definition in checked.model.definitions.values():
+        node = definition.node
+        if isinstance(node, Call) and len(node.args) == 1 and isinstance(node.args[0], Symbol):
+            out, into = symbols.get(definition.key), symbols.get(node.args[0].key)
+            name = "\\sigma" if node.function == "sigma" else node.function
+            if out and into:
+                if node.function in ("sigma", "sigmoid"):
+                    slopes.append((f"{out} ⊙ (1 − {out})", rf"{out} \odot (1 - {out})"))
+                    slopes.append((f"(1 − {out})", f"(1 - {out})"))
+                    slopes.append((out, out))
+                slopes.append((f"{name}'({into})", f"{name}'({into})"))
+    assert checked.numbers is not None
+    scales = [
+        text
+        for key in checked.numbers.assignment.shapes
+        if len(key) == 1 and key in symbols and _is_count(checked.numbers, key)
+        for text in (rf"\frac{{1}}{{{symbols[key]}}}", symbols[key])
+    ]
+    return Vocabulary(symbols, tuple(slopes), tuple(scales), transpose_in(texts), _alike(checked.numbers, symbols))
+
+
+def _alike(numbers: Numbers, keys: Mapping[str, str]) -> dict[str, list[str]]:
+    """For every symbol those of the same shape."""
+    sizes, shapes = numbers.assignment.sizes, numbers.assignment.shapes
+    roots = {k: tuple(sizes.root(s) for s in shapes[k]) for k in keys if k in shapes}
+    counts = {name for name in sizes.names.values()}
+    return {
+        k: [o for o in roots if o != k and roots[o] == roots[k] and o not in counts]
+        for k in roots
+        if k not in counts
+    }
+
+
+def _is_count(numbers: Numbers, key: str) -> bool:
+    return numbers.assignment.sizes.is_number(numbers.assignment.shapes[key]) and key in "mnNMBkK"
+
+
+def _written(checked: Checked) -> Iterator[tuple[str, str]]:
+    """Every symbol with the text it has where it is used first."""
+    for statement, instance in checked.model.checks:
+        del statement
+        for side, text in zip(instance.sides, instance.texts, strict=True):
+            for each in symbols_of(side):
+                if not derivative(each.key) and each.at != (0, 0):
+                    yield each.key, text[slice(*name_span(text, each))].strip()
+    for definition in checked.model.definitions.values():
+        for each in symbols_of(definition.node):
+            if not derivative(each.key) and each.at[1] <= len(definition.text):
+                written = definition.text[slice(*name_span(definition.text, each))].strip()
+                if written:
+                    yield each.key, written
+
+
+# counter-examples
+
+
+def counterexample(
+    numbers: Numbers, instance: Instance, outcome: Outcome, points: Sequence[Point]
+) -> str:
+    """Small numbers at which the two sides differ, and by how much."""
+    side = max(outcome.side, 1)
+    if outcome.reason.startswith("shapes"):
+        return ""
+    for style in ("single", "whole", "random"):
+        for seed in range(SMALL_POINTS):
+            point = numbers.sample(seed, style) if style != "random" else points[seed % len(points)]
+            found = _at(numbers, instance, side, point)
+            if found:
+                return found
+    return ""
+
+
+def _at(numbers: Numbers, instance: Instance, side: int, point: Point) -> str:
+    try:
+        values = known(numbers, instance.sides, point)
+        left = numbers.evaluate(instance.sides[0], values)
+        right = numbers.evaluate(instance.sides[side], values)
+    except (ChainruleError, Undefined):
+        return ""
+    if left.shape != right.shape or not np.all(np.isfinite(left)) or not np.all(np.isfinite(right)):
+        return ""
+    largest = max(float(np.max(np.abs(left))), float(np.max(np.abs(right))))
+    gap = np.abs(left - right)
+    if not largest or np.max(gap) < CLEAR * largest or largest > 1e6:
+        return ""
+    return _told(numbers, instance, side, point, values, left, right)
+
+
+def _told(
+    numbers: Numbers,
+    instance: Instance,
+    side: int,
+    point: Point,
+    values: Mapping[str, Array],
+    left: Array,
+    right: Array,
+) -> str:
+    keys = [k for part in (instance.sides[side], instance.sides[0]) for k in mentioned(part)]
+    keys = [k for k in dict.fromkeys(keys) if k in point.values and k not in dict(point.sizes)]
+    sizes = ", ".join(f"{name} = {n}" for name, n in point.sizes)
+    given = ", ".join(f"{pretty(k)} = {matrix(point.values[k])}" for k in keys)
+    computed = [
+        k for k in dict.fromkeys(mentioned(instance.sides[side]))
+        if k in numbers.model.definitions and k in values
+    ]  # fmt: skip
+    then = ", ".join(f"{pretty(k)} = {matrix(np.real(values[k]))}" for k in computed)
+    text = ", ".join(x for x in (sizes, given, then) if x)
+    text = f"{text}: " if text else ""
+    if left.size == 1:
+        return f"{text}the left side is {matrix(left)}, the right side {matrix(right)}"
+    place = np.unravel_index(int(np.argmax(np.abs(left - right))), left.shape)
+    entry = ", ".join(str(int(i) + 1) for i in place)
+    return (
+        f"{text}the left side is {matrix(left)}, the right side {matrix(right)}; "
+        f"they differ most in entry ({entry}): {number(left[place])} and {number(right[place])}"
+    )
+
+
+def number(value: float) -> str:
+    """A number with at most four digits."""
+    value = float(np.real(value))
+    return f"{value:.4g}" if value != int(value) or abs(value) > 1e6 else f"{int(value)}"
+
+
+def matrix(array: Array) -> str:
+    """``[1 2; 3 4]``."""
+    array = np.real(array)
+    if array.ndim == 0 or array.size == 1:
+        return number(array.reshape(-1)[0])
+    rows = array.reshape(-1, array.shape[-1])
+    return "[" + "; ".join(" ".join(number(x) for x in row) for row in rows) + "]"
+
+
+_ACCENTS = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303", "dot": "\u0307"}
+
+
+def pretty(key: str) -> str:
+    """A canonical name for a reader: y_hat → ŷ.
+
+    >>> pretty("y_hat"), pretty("W_1")
+    ('ŷ', 'W_1')
+    """
+    import unicodedata
+
+    base, *rest = key.split("_")
+    while rest and rest[0] in _ACCENTS:
+        base += _ACCENTS[rest.pop(0)]
+    return unicodedata.normalize("NFC", "_".join([base, *rest]))
+
+
+__all__ = ["Edit", "WRONG", "explain", "matrix", "mended", "pretty", "shown"]
