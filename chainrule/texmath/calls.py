@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import FormulaError, ParameterError, ShapeError, did_you_mean
+from chainrule.errors import FormulaError, ShapeError, did_you_mean
 from chainrule.texmath import tree
 from chainrule.texmath.functions import (
     POINTWISE,
@@ -162,7 +162,11 @@ def _outer(args: list[Value]) -> Value:
 def _where(args: list[Value]) -> Value:
     if len(args) != 3:
         raise FormulaError("where takes a condition and two values")
-    return elementwise(lambda c, a, b: np.where(np.real(c) != 0, a, b), *args, what="chosen from")
+    return elementwise(_chosen, *args, what="chosen from")
+
+
+def _chosen(condition: Array, a: Array, b: Array) -> Array:
+    return np.where(np.real(condition) != 0, a, b)
 
 
 _SEVERAL: dict[str, Callable[[list[Value]], Value]] = {
@@ -225,12 +229,43 @@ _PARAMETERS: dict[str, Callable[[Value, Parameters], Value]] = {
 }
 
 
-def refuse_function(name: str) -> None:
-    """Refuse a name that is no function of one number.
+# labels of classes, which count from 0
+
+
+def _label_array(labels: Value, classes: int) -> tuple[Array, bool]:
+    """Labels as positions, and whether they stand in a column."""
+    if labels.indices or (labels.matrix and 1 not in labels.shape):
+        raise ShapeError(f"labels of shape {labels.said()}: they are a row or a column")
+    at = np.real(labels.array).astype(int).reshape(-1)
+    if at.size and not 0 <= at.min() <= at.max() < classes:
+        raise ShapeError(f"labels from {at.min()} to {at.max()}, but there are {classes} classes")
+    return at, labels.matrix and labels.shape[1] == 1
+
+
+def picked(x: Value, labels: Value) -> Value:
+    """Of each example the entry of the class that its label names.
 
     Raises:
-        ParameterError: it is unknown.
+        ShapeError: there are not as many labels as examples, or one names no class.
     """
-    if name not in POINTWISE:
-        hint = did_you_mean(name, POINTWISE)
-        raise ParameterError(f"the function {name!r} is not known", hint=hint)
+    column = labels.matrix and labels.shape[1] == 1
+    table = x.array if column else x.array.T
+    at, _ = _label_array(labels, table.shape[1])
+    if len(at) != len(table):
+        raise ShapeError(f"{len(at)} labels for {len(table)} examples")
+    entries = table[np.arange(len(at)), at][:, None]
+    found = Value(entries, matrix=True, labels=(x.labels[0 if column else 1], ""))
+    return found if column else transposed(found)
+
+
+def one_hot(labels: Value, classes: int) -> Value:
+    """1 in the place that each label names: a row for each label of a column, else a column.
+
+    Raises:
+        ShapeError: a label names no class.
+    """
+    at, column = _label_array(labels, classes)
+    table = np.zeros((len(at), classes))
+    table[np.arange(len(at)), at] = 1
+    found = Value(table, matrix=True)
+    return found if column else transposed(found)

@@ -55,7 +55,7 @@ def erf(x: Array) -> Array:
 
 
 def _erf_slope(x: Array) -> Array:
-    return TWO_OVER_SQRT_PI * np.exp(-(x**2))
+    return np.asarray(TWO_OVER_SQRT_PI * np.exp(-(x**2)))
 
 
 def _gelu_slope(x: Array) -> Array:
@@ -69,7 +69,7 @@ def _gelu_inner(x: Array) -> Array:
 def _gelu_tanh_slope(x: Array) -> Array:
     inner = _gelu_inner(x)
     slope = SQRT_2_OVER_PI * (1 + 3 * GELU_CUBIC * x**2)
-    return 0.5 * (1 + inner) + 0.5 * x * (1 - inner**2) * slope
+    return np.asarray(0.5 * (1 + inner) + 0.5 * x * (1 - inner**2) * slope)
 
 
 def _sigmoid_slope(x: Array) -> Array:
@@ -77,7 +77,7 @@ def _sigmoid_slope(x: Array) -> Array:
 
 
 def _silu_slope(x: Array) -> Array:
-    return sigmoid(x) * (1 + x * sigmoid(-x))
+    return np.asarray(sigmoid(x) * (1 + x * sigmoid(-x)))
 
 
 def _sides(positive: Pointwise, negative: Pointwise) -> Pointwise:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from chainrule.errors import FormulaError
 from chainrule.texmath.parser import Reader, chain
@@ -63,6 +64,6 @@ def read(text: str, names: Iterable[str] = ()) -> list[Equation]:
             where = f"line {line} {error.where}".strip()
             what = str(error).removeprefix(f"{error.where}: ")
             raise FormulaError(what, where=where) from None
-        for left, right in zip(sides, sides[1:], strict=False):
+        for left, right in pairwise(sides):
             found.append(Equation(left, right, statement, line, len(found) + 1))
     return found

@@ -9,7 +9,6 @@ import numpy as np
 
 from chainrule.errors import FormulaError, ParameterError, ShapeError, closest
 from chainrule.texmath import tree
-from chainrule.texmath.names import whole
 from chainrule.texmath.values import Array, Value, aligned, of_number
 
 EXAMPLES = ("columns", "rows")
@@ -62,8 +61,10 @@ Bound = Mapping[str, Value]
 def meaning(
     symbol: tree.Symbol, given: Given, bound: Bound
 ) -> tuple[str, tuple[tree.Node, ...], tree.Node | None] | None:
-    """The given value that a symbol is or is an entry of, the subscripts that are indices, and the
-    example that stands above; None if nothing fits."""
+    """The given value that a symbol is or is an entry of; None if nothing fits.
+
+    With it come the subscripts that are indices and the example that stands above.
+    """
     for base, above in _bases(symbol, given, bound):
         for split in range(len(symbol.below), -1, -1):
             for spelled in _spellings(symbol.below[:split], bound):
@@ -76,7 +77,7 @@ def meaning(
 def _bases(
     symbol: tree.Symbol, given: Given, bound: Bound
 ) -> Iterator[tuple[str, tree.Node | None]]:
-    """Names that the base and the layer may make; \\0 stands where the subscripts go."""
+    r"""Names that the base and the layer may make; \0 stands where the subscripts go."""
     if symbol.layer is None:
         yield f"{symbol.base}\0", None
         return
@@ -147,14 +148,14 @@ def index_value(name: str, given: Given, bound: Bound) -> Value | None:
     return None
 
 
-def index(node: tree.Node, given: Given, bound: Bound, text: str) -> Value:
+def index(node: tree.Node, given: Given, bound: Bound) -> Value:
     """A subscript as positions, counted from 1."""
     if isinstance(node, tree.Number):
         return of_number(node.value)
     if isinstance(node, tree.Negative):
-        return index(node.of, given, bound, text).map(np.negative)
+        return index(node.of, given, bound).map(np.negative)
     if isinstance(node, tree.Add):
-        terms = [index(x, given, bound, text) for x in node.terms]
+        terms = [index(x, given, bound) for x in node.terms]
         total = terms[0]
         for term in terms[1:]:
             (a, b), names = aligned(total, term)
@@ -195,6 +196,3 @@ def unknown(symbol: tree.Symbol, known: Mapping[str, Any]) -> FormulaError:
     hint = f"Did you mean {near!r}?" if near else f"Known are: {listed or 'no names'}"
     key = symbol.key if len(symbol.key) <= 40 else symbol.key[:40] + "…"
     return FormulaError(f"{key!r} has no value", where=f"column {symbol.at[0] + 1}", hint=hint)
-
-
-__all__ = ["Given", "entries", "index", "index_value", "meaning", "spelled", "unknown", "whole"]

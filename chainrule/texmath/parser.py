@@ -1,10 +1,11 @@
-"""Tokens into a tree: sums of products of factors; names and their marks are in `symbols`."""
+"""Tokens into a tree: sums of products of factors; factors are in `factors`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from chainrule.errors import FormulaError
 from chainrule.texmath import tree
 from chainrule.texmath.limits import DEEPEST, refused
 from chainrule.texmath.tokens import Lexer, Token
@@ -32,30 +33,41 @@ class Reader:
 
     @property
     def now(self) -> Token:
+        """The token that is read next."""
         return self.tokens[self.at]
 
     @property
     def ahead(self) -> Token:
+        """The token after it."""
         return self.tokens[min(self.at + 1, len(self.tokens) - 1)]
 
     def sees(self, *signs: str) -> bool:
+        """Whether one of these signs comes next."""
         return self.now.kind == "sign" and self.now.text in signs
 
     def take(self) -> Token:
+        """The next token, which is then read; the end is never passed."""
         token = self.now
         if token.kind != "end":
             self.at += 1
         return token
 
     def accept(self, *signs: str) -> Token | None:
+        """One of these signs if it comes next."""
         return self.take() if self.sees(*signs) else None
 
     def expect(self, sign: str) -> Token:
+        """This sign.
+
+        Raises:
+            FormulaError: something else comes next.
+        """
         if not self.sees(sign):
             raise self.unexpected(f'"{_SAID.get(sign, sign)}"')
         return self.take()
 
-    def unexpected(self, wanted: str, hint: str = "") -> Exception:
+    def unexpected(self, wanted: str, hint: str = "") -> FormulaError:
+        """The error for a token that does not fit here."""
         found = "the formula ends" if self.now.kind == "end" else f"found {self._said(self.now)}"
         return refused(self.text, self.now.start, f"{found}, expected {wanted}", hint)
 
@@ -76,6 +88,7 @@ class Reader:
         self.depth -= 1
 
     def span(self, start: int) -> tree.Span:
+        """From `start` to the end of what was read."""
         return start, max(start, self.tokens[self.at - 1].end if self.at else start)
 
     # sums and products
@@ -152,7 +165,7 @@ class Reader:
 
     def factor(self) -> tree.Node:
         """A primary with its powers, transposes and indices."""
-        from chainrule.texmath.symbols import primary
+        from chainrule.texmath.factors import primary
 
         return primary(self)
 

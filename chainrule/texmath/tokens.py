@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -72,7 +73,7 @@ class Lexer:
         Raises:
             FormulaError: the text is too long or has a character that no formula has.
         """
-        found = []
+        found: list[Token] = []
         while self.at < len(self.text):
             skipped = _SKIPPED.match(self.text, self.at)
             if skipped:
@@ -102,6 +103,8 @@ class Lexer:
             yield from self._shifted("_", chars.SUBSCRIPTS)
         elif char in chars.SUPERSCRIPTS and char != "ᵀ":
             yield from self._shifted("^", chars.SUPERSCRIPTS)
+        elif char == "Σ" and "Sigma" not in self.names:
+            yield self._token("sign", "Σ", at + 1)
         elif (char.isalpha() or char in chars.GREEK) and char not in chars.SIGNS:
             yield from self._letters()
         else:
@@ -171,7 +174,7 @@ class Lexer:
         inner, stop = group
         word = re.sub(r"\\([#$%&_{}])", r"\1", inner).strip()
         for command, char in ((r"\backslash", "\\"), (r"\sim", "~"), (r"\wedge", "^")):
-            word = re.sub(re.escape(command) + " ?", lambda _, c=char: c, word)
+            word = word.replace(f"{command} ", char).replace(command, char)
         if not word:
             self.at, self.spaced = stop, True
         elif word in ("T", "⊤"):
@@ -288,7 +291,8 @@ def _escaped_group(text: str, start: int) -> tuple[str, int] | None:
     return (match[1], match.end()) if match else None
 
 
-def _surfaces(names: Iterable[str]) -> re.Pattern[str] | None:
+@functools.lru_cache(64)
+def _surfaces(names: frozenset[str]) -> re.Pattern[str] | None:
     """Finds known names of several characters where they are typed as one word."""
     found = sorted({s for name in names for s in _spellings(name)}, key=len, reverse=True)
     if not found:

@@ -18,13 +18,9 @@ class Node:
     @property
     def parts(self) -> tuple[Node, ...]:
         """The nodes directly below."""
-        found: list[Node] = []
-        for each in fields(self):
-            value = getattr(self, each.name)
-            for part in value if isinstance(value, tuple) else (value,):
-                if isinstance(part, Node):
-                    found.append(part)
-        return tuple(found)
+        values = (getattr(self, each.name) for each in fields(self))
+        flat = (x for v in values for x in (v if isinstance(v, tuple) else (v,)))
+        return tuple(x for x in flat if isinstance(x, Node))
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def elementwise(operation: Callable[..., Array], *values: Value, what: str = "co
         return Value(operation(*arrays), names)
     for v in matrices:
         fits = all(n in (1, wanted) for n, wanted in zip(v.shape, shape, strict=True))
-        if not fits or v.single and not _covers(v, shape, matrices):
+        if not fits or (v.single and not _covers(v, shape, matrices)):
             raise _unfit(values, what)
     if not any(_covers(v, shape, matrices) for v in matrices):
         raise _unfit(values, what)
@@ -137,7 +137,7 @@ def _covers(v: Value, shape: tuple[int, int], matrices: Sequence[Value]) -> bool
 
 def _unfit(values: Sequence[Value], what: str) -> ShapeError:
     shapes = " and ".join(v.said() for v in values)
-    return ShapeError(f"{shapes} cannot be {what}")
+    return ShapeError(f"shapes {shapes} cannot be {what}")
 
 
 def multiplied(a: Value, b: Value) -> Value:
@@ -158,7 +158,7 @@ def multiplied(a: Value, b: Value) -> Value:
         if a.single or b.single:
             one, other = (a, b) if a.single else (b, a)
             return elementwise(np.multiply, one.number(), other)
-        raise ShapeError(f"{a.said()} times {b.said()}: {inner} columns against {wanted} rows")
+        raise ShapeError(f"{inner} columns against {wanted} rows")
     (left, right), names = aligned(a, b)
     if a.free[1]:
         left = np.broadcast_to(left, (*left.shape[:-1], wanted))
