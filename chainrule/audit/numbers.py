@@ -18,13 +18,15 @@ from chainrule.audit.notation import EVERYTHING
 from chainrule.audit.scope import Definition, Model, mentioned
 from chainrule.audit.sizes import ONE, Shape
 from chainrule.audit.statements import derivative, symbol, symbols_of
-from chainrule.errors import ChainruleError, ShapeError
+from chainrule.errors import ChainruleError
 from chainrule.texmath.calls import Functions
-from chainrule.texmath.evaluate import Meaning, Run, _finished
+from chainrule.texmath.evaluate import Meaning
+from chainrule.texmath.indices import free_indices
 from chainrule.texmath.lookup import Given, spelled
 from chainrule.texmath.names import whole
+from chainrule.texmath.operations import Run
 from chainrule.texmath.tree import Call, Node, Product, Symbol, walk
-from chainrule.texmath.values import Value
+from chainrule.texmath.values import Value, refuse_free
 
 Array = np.ndarray[Any, np.dtype[Any]]
 TINY = 1e-40  # the imaginary part of a complex step: its square vanishes beside 1
@@ -184,17 +186,16 @@ class Numbers:
             FormulaError, ShapeError: see `chainrule.texmath.evaluate`.
         """
         uses_at = any("@" in x.signs for x in walk(node) if isinstance(x, Product))
-        run = Run(Given(values, "column", self.examples, {}), self._functions, uses_at)
-        free = run.free_indices(node)
+        given = Given(values, "column", self.examples, {})
+        free = free_indices(node, given)
         bound = {i: Value(np.arange(1, n + 1), (i,)) for i, n in free.items()}
-        found = run.value(node, bound)
-        if any(found.free):
-            return np.asarray(np.nan) if axes else _ones(found)
-        order = axes if axes is not None and set(axes) == set(free) else tuple(free)
-        result = _finished(found, order, None)
-        if found.matrix and found.shape == (1, 1):
-            result = result[..., 0, 0]
-        return result
+        with np.errstate(all="ignore"):
+            found = Run(given, self._functions, uses_at).value(node, bound)
+        refuse_free(found)
+        order = axes if axes is not None and set(axes) == set(found.indices) else found.indices
+        places = [found.indices.index(i) for i in order]
+        result = np.transpose(found.array, [*places, *range(len(places), found.array.ndim)])
+        return np.asarray(result[..., 0, 0] if found.matrix and found.shape == (1, 1) else result)
 
     def forward(
         self, values: Mapping[str, Array], fixed: Mapping[str, Array], wanted: Iterable[str] | None = None
@@ -368,11 +369,6 @@ class Numbers:
 
     def _number(self, shape: Shape) -> bool:
         return self.assignment.sizes.is_number(shape)
-
-
-def _ones(found: Value) -> Array:
-    hint = "nothing beside the ones says how many they are"
-    raise ShapeError(hint) if found.free else ShapeError(hint)
 
 
 def _drawn(draw: np.random.Generator, shape: tuple[int, ...], style: str, key: str) -> Array:
