@@ -8,6 +8,7 @@ their cost (best first), so the first complete one is the best.
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -267,6 +268,7 @@ class Shapes:
         return {prose.COLUMN: 0.0, prose.ROW: 1.0, prose.MATRIX: 1.5, prose.SCALAR: 12.0}
 
 
+@functools.cache
 def canonical(text: str) -> str:
     """The canonical name of a symbol as it is written in running text."""
     from chainrule.errors import FormulaError

@@ -10,10 +10,14 @@ from pathlib import Path
 from chainrule.audit import prose
 from chainrule.audit.assign import Said, canonical
 from chainrule.audit.assumed import assumed
-from chainrule.audit.check import CORRECT, UNCLEAR, WRONG, Checked, Outcome, check_model, is_gradient
+from chainrule.audit.check import Checked, Outcome, check_model, is_gradient
 from chainrule.audit.document import read_document
+from chainrule.audit.diagnosis import explain, pretty
+from chainrule.audit.notation import EVERYTHING
 from chainrule.audit.reading import Part, functions_of, is_number, read_parts
-from chainrule.audit.report import AuditReport, Finding, ModelFound
+from chainrule.audit.report import (
+    CORRECT, FORWARD, GRADIENT, MODEL, OTHER, UNCLEAR, WRONG, AuditReport, Finding, ModelFound,
+)  # fmt: skip
 from chainrule.audit.scope import Definition, Model, Scope, join, mentioned, ordered
 from chainrule.audit.statements import (
     LOSS_NAMES, Instance, Statement, derivative, function_definition, is_update, symbols_of,
@@ -98,9 +102,27 @@ class _Audit:
             if sum(c.wrong for c in again) < sum(c.wrong for c in checked):
                 checked = again
         findings = self._findings(checked)
-        models = [ModelFound.of(c, self._statements) for c in checked if _has_loss(c)]
+        models = [self._shown(c) for c in checked if _has_loss(c)]
         notes = list(dict.fromkeys(n for c in checked for n in c.notes))
         return AuditReport(self._name, tuple(models), tuple(findings), tuple(notes))
+
+    def _shown(self, checked: Checked) -> ModelFound:
+        """The model of a checked part, for the report."""
+        model = checked.model
+        lines: dict[object, tuple[int, str]] = {}
+        for d in model.definitions.values():
+            text = d.text if d.assumed else self._statements[d.place].equation.text
+            lines[d.key if d.assumed else d.place] = (d.line, text)
+        assumed = tuple(d.assumed for d in model.definitions.values() if d.assumed)
+        shapes: tuple[tuple[str, str], ...] = ()
+        if checked.numbers is not None:
+            found = checked.numbers.assignment
+            shapes = tuple(
+                (pretty(k), found.sizes.shown(s))
+                for k, s in found.shapes.items()
+                if k != EVERYTHING and k not in found.sizes.names.values()
+            )
+        return ModelFound(model.title, tuple(lines.values()), shapes, assumed)
 
     # definitions
 
@@ -254,30 +276,42 @@ class _Audit:
         self, statement: Statement, outcomes: list[tuple[Checked, Instance, Outcome]]
     ) -> Finding:
         role = self.roles[statement.place]
-        kind = {"gradient": "gradient", "forward": "forward"}.get(role, "other")
-        finding = Finding(statement.equation, kind, "", "")
+        kind = {"gradient": GRADIENT, "forward": FORWARD}.get(role, OTHER)
+        part = self._part_of[statement.place].title
+        finding = Finding(statement.equation, part, kind, UNCLEAR)
         if not outcomes:
-            status, reason = _unchecked(role, statement)
+            status, reason = self._restated(statement) or _unchecked(role, statement)
             return dataclasses.replace(finding, status=status, reason=reason)
         worst = max(outcomes, key=lambda o: (CORRECT, UNCLEAR, WRONG).index(o[2].status))
         each, instance, outcome = worst
         finding = dataclasses.replace(finding, status=outcome.status, reason=outcome.reason)
         if outcome.status == WRONG and self._diagnose:
-            from chainrule.audit.diagnosis import explain
-
             return explain(finding, statement, instance, outcome, each)
         return finding
 
 
+    def _restated(self, statement: Statement) -> tuple[str, str] | None:
+        """What running text says of shapes, or again of the model."""
+        if statement.equation.display or len(statement.equation.sides) != 2:
+            return None
+        if prose.shapes(f"${statement.equation.text}$"):
+            return MODEL, "says the shape"
+        for other in self._part_of[statement.place].statements:
+            if self.roles[other.place] == FORWARD and statement.instances:
+                if other.instances[0].sides[1] == statement.instances[0].sides[1]:
+                    return MODEL, f"in running text; line {other.equation.line} is what is used"
+        return None
+
+
 def _unchecked(role: str, statement: Statement) -> tuple[str, str]:
     if role == "forward":
-        return "used", ""
+        return MODEL, ""
     if role == "function":
-        return "used", "defines the function"
+        return MODEL, ""
     reasons = {
         "unread": statement.problem,
         "symbol": "a formula without =: it claims nothing",
-        "relation": f"a relation that is no equality ({' '.join(statement.equation.relations)})",
+        "relation": "no equality: it claims nothing that numbers could contradict",
         "value": "a value, not a claim",
         "mention": "in running text: the equations on lines of their own are used",
         "update": "a step of gradient descent",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from chainrule.audit.assign import Assignment, Said, Shapes
 from chainrule.audit.numbers import Array, Numbers, Point, Undefined, finite, uses_function
+from chainrule.audit.report import CORRECT, UNCLEAR, WRONG
 from chainrule.audit.scope import Model
 from chainrule.audit.sizes import Misfit
 from chainrule.audit.statements import Instance, Statement, derivative, first_line, symbols_of
@@ -16,7 +18,6 @@ from chainrule.errors import ChainruleError, FormulaError, ShapeError
 from chainrule.texmath.evaluate import Meaning
 from chainrule.texmath.tree import Call, Node, walk
 
-CORRECT, WRONG, UNCLEAR = "correct", "wrong", "not interpreted"
 POINTS = 3
 STYLES = ("random", "positive")
 # Between the change that moving the inputs by their last places makes and what may differ: a
@@ -90,6 +91,8 @@ def check_model(
     found: list[Checked] = []
     softmax = any(uses_function(model, name) for name in ("softmax", "log_softmax", "logsumexp"))
     for assignment in shapes.best():
+        used = [size for shape in assignment.shapes.values() for size in shape]
+        assignment.sizes.name_all(used, [k.split("_")[0] for k in assignment.shapes])
         for examples in ("columns", "rows") if softmax else ("columns",):
             numbers = Numbers(model, shapes, assignment, functions, examples, counts)
             checked = _compared(numbers, assignment)
@@ -114,8 +117,26 @@ def _compared(numbers: Numbers, assignment: Assignment) -> Checked:
     if not points:
         outcomes = [Outcome(UNCLEAR, trouble)] * len(model.checks)
         return Checked(model, numbers, outcomes, notes, points, trouble)
-    outcomes = [compare(numbers, instance, points) for _, instance in model.checks]
+    outcomes = []
+    for index, (_, instance) in enumerate(model.checks):
+        outcome = compare(numbers, instance, points)
+        misfit = assignment.misfits.get(index)
+        if outcome.status == WRONG and misfit:
+            outcome = dataclasses.replace(outcome, reason=_unfit(numbers, instance, misfit))
+        outcomes.append(outcome)
     return Checked(model, numbers, outcomes, notes, points)
+
+
+def _unfit(numbers: Numbers, instance: Instance, misfit: str) -> str:
+    """What does not fit in a statement, with the names that its sizes have by now."""
+    infer = numbers.shapes.inference(numbers.assignment.shapes, numbers.assignment.sizes.copy())
+    try:
+        kinds = [infer(side) for side in instance.sides]
+        for left, right in zip(kinds, kinds[1:], strict=False):
+            infer.equal(left, right)
+    except Misfit as again:
+        return f"shapes do not fit: {again}"
+    return f"shapes do not fit: {misfit}"
 
 
 def _targets(numbers: Numbers) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.audit.check import CORRECT, WRONG, Checked, Outcome, compare, known, shown
 from chainrule.audit.edits import Edit, Vocabulary, edits, name_span, transpose_in
-from chainrule.audit.notation import restored
+from chainrule.audit.notation import EVERYTHING, restored
 from chainrule.audit.numbers import Array, Numbers, Point, Undefined
 from chainrule.audit.report import Finding
 from chainrule.audit.scope import mentioned
@@ -193,8 +193,8 @@ def _told(
     left: Array,
     right: Array,
 ) -> str:
-    keys = [k for part in (instance.sides[side], instance.sides[0]) for k in mentioned(part)]
-    keys = [k for k in dict.fromkeys(keys) if k in point.values and k not in dict(point.sizes)]
+    skipped = {*dict(point.sizes), EVERYTHING}
+    keys = [k for k in point.values if k not in skipped and _matters(numbers, instance, k)]
     sizes = ", ".join(f"{name} = {n}" for name, n in point.sizes)
     given = ", ".join(f"{pretty(k)} = {matrix(point.values[k])}" for k in keys)
     computed = [
@@ -212,6 +212,12 @@ def _told(
         f"{text}the left side is {matrix(left)}, the right side {matrix(right)}; "
         f"they differ most in entry ({entry}): {number(left[place])} and {number(right[place])}"
     )
+
+
+def _matters(numbers: Numbers, instance: Instance, key: str) -> bool:
+    """Whether a side of a statement depends on a leaf."""
+    used = {k for side in instance.sides for k in mentioned(side)}
+    return key in used or any(numbers.depends(k, key) for k in used)
 
 
 def number(value: float) -> str:

@@ -35,6 +35,26 @@ AGREE = 1e-5  # between a complex step and differences, of the largest derivativ
 SMALL = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
 
 
+STEPS = "\0step"  # the index that counts points evaluated at once
+
+
+class Steps(np.ndarray):  # type: ignore[type-arg]
+    """An array whose first axis counts points that are evaluated at once."""
+
+
+class _Given(Given):
+    """Values, some of them at many points."""
+
+    def __init__(self, values: Mapping[str, Array], examples: str) -> None:
+        super().__init__(values, "column", examples, {})
+
+    def value(self, name: str) -> Value:
+        array = self.arrays[name]
+        if not isinstance(array, Steps):
+            return super().value(name)
+        return Value(np.asarray(array), (STEPS,), matrix=array.ndim > 1)
+
+
 class Undefined(Exception):  # noqa: N818 - a finding, not a failure of the program
     """A derivative that the document's equations do not define; the message says why."""
 
@@ -86,6 +106,7 @@ class Numbers:
         self._kept: list[Point] = []
         self._samples: dict[tuple[int, str], Point] = {}
         self._smooth: set[tuple[str, str]] = set()
+        self._at_signs: dict[int, tuple[Node, bool]] = {}
         self._definitions = list(model.definitions.values())
         self._below = {
             d.key: {k for k in mentioned(d.node)} | {self._stem(k) for k in mentioned(d.node)}
@@ -185,17 +206,27 @@ class Numbers:
         Raises:
             FormulaError, ShapeError: see `chainrule.texmath.evaluate`.
         """
-        uses_at = any("@" in x.signs for x in walk(node) if isinstance(x, Product))
-        given = Given(values, "column", self.examples, {})
-        free = free_indices(node, given)
+        uses_at = self._uses_at(node)
+        given = _Given(values, self.examples)
+        free = free_indices(node, given) if self.shapes.indices else {}
         bound = {i: Value(np.arange(1, n + 1), (i,)) for i, n in free.items()}
         with np.errstate(all="ignore"):
             found = Run(given, self._functions, uses_at).value(node, bound)
         refuse_free(found)
         order = axes if axes is not None and set(axes) == set(found.indices) else found.indices
+        if STEPS in found.indices:
+            order = (STEPS, *(i for i in order if i != STEPS))
         places = [found.indices.index(i) for i in order]
         result = np.transpose(found.array, [*places, *range(len(places), found.array.ndim)])
-        return np.asarray(result[..., 0, 0] if found.matrix and found.shape == (1, 1) else result)
+        result = result[..., 0, 0] if found.matrix and found.shape == (1, 1) else result
+        return result.view(Steps) if STEPS in found.indices else np.asarray(result)
+
+    def _uses_at(self, node: Node) -> bool:
+        """Whether it is written as NumPy would be, with @ for the matrix product."""
+        if id(node) not in self._at_signs:
+            signs = (x.signs for x in walk(node) if isinstance(x, Product))
+            self._at_signs[id(node)] = (node, any("@" in each for each in signs))
+        return self._at_signs[id(node)][1]
 
     def forward(
         self, values: Mapping[str, Array], fixed: Mapping[str, Array], wanted: Iterable[str] | None = None
@@ -299,8 +330,8 @@ class Numbers:
     def _along(self, top: str, point: Point) -> Array:
         """The change of something along the direction in which ∇ moves all leaves."""
         if not self._known(top):
-            if top not in point.directions:
-                raise Undefined(f"{top} is nowhere defined")
+            if top not in point.directions or not any(top in b for b in self._below.values()):
+                raise Undefined(f"no equation before this one says what {top} is")
             return point.directions[top]
         moved = {k: point.values[k] + 1j * TINY * d for k, d in point.directions.items()}
         value = self.forward({**point.values, **moved}, {}, [top])[top]
@@ -310,21 +341,22 @@ class Numbers:
         """(entries of top…, entries of bottom…) by complex steps, held against differences."""
         base = self.forward(point.values, {}, [top, bottom])
         at = np.asarray(base[bottom], float)
-        columns, errors, largest = [], 0.0, 0.0
-        for place in np.ndindex(at.shape):
-            step = np.zeros(at.shape, complex)
-            step[place] = 1j * TINY
-            exact = np.imag(self._at(top, bottom, at + step, point)) / TINY
-            columns.append(exact)
-            if len(columns) == 1 and (top, bottom) not in self._smooth:
-                rough = self._difference(top, bottom, at, place, point)
-                errors = max(errors, float(np.max(np.abs(rough - exact), initial=0.0)))
-                largest = max(largest, float(np.max(np.abs(exact), initial=1.0)))
-        if not errors <= AGREE * largest:
-            raise Undefined(f"{top} has no derivative by {bottom} at the points tried")
-        self._smooth.add((top, bottom))
-        stacked = np.stack(columns, axis=-1)
-        return stacked.reshape((*columns[0].shape, *at.shape))
+        steps = np.zeros((at.size, *at.shape), complex)
+        steps.reshape(at.size, -1)[np.diag_indices(at.size)] = 1j * TINY
+        moved = (at + steps).view(Steps)
+        if self.shapes.indices:  # entries of arrays are taken of one point at a time
+            exact = np.stack([self._at(top, bottom, np.asarray(x), point) for x in moved])
+        else:
+            exact = np.asarray(self._at(top, bottom, moved, point))
+        rows = np.imag(exact) / TINY
+        if (top, bottom) not in self._smooth:
+            rough = self._difference(top, bottom, at, (0,) * at.ndim, point)
+            largest = max(float(np.max(np.abs(rows), initial=1.0)), 1.0)
+            if not float(np.max(np.abs(rough - rows[0]), initial=0.0)) <= AGREE * largest:
+                raise Undefined(f"{top} has no derivative by {bottom} at the points tried")
+            self._smooth.add((top, bottom))
+        stacked = np.moveaxis(rows, 0, -1)
+        return stacked.reshape((*rows.shape[1:], *at.shape))
 
     def _at(self, top: str, bottom: str, value: Array, point: Point) -> Array:
         return self.forward(point.values, {bottom: value}, [top])[top]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from chainrule.audit.readable import readable
 from chainrule.audit.rows import Equation
 
-if TYPE_CHECKING:
-    from chainrule.audit.check import Checked
-    from chainrule.audit.statements import Statement
+FORWARD, GRADIENT, OTHER = "forward", "gradient", "other"
+MODEL, CORRECT, WRONG, UNCLEAR = "model", "correct", "wrong", "not interpreted"
+_SHOWN = {MODEL: "model", CORRECT: "ok", WRONG: "WRONG", UNCLEAR: "?"}
+WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -19,22 +22,25 @@ class Finding:
 
     Attributes:
         equation: as written.
-        kind: "forward", "gradient" or "other".
-        status: "correct", "wrong", "not interpreted", or "used" for what defines the model.
-        reason: why.
-        example: for a wrong equation, numbers at which its two sides differ.
-        diagnosis: what the mistake is.
-        right: the right form.
+        part: the heading under which it stands.
+        kind: "forward" (says what a symbol is), "gradient" (a derivative stands on its left side)
+            or "other".
+        status: "model" (taken as part of the model), "correct", "wrong" or "not interpreted".
+        reason: why it is wrong or not interpreted.
+        diagnosis: what the mistake is; "" if no single change mends it.
+        right: the right form, as LaTeX.
+        example: numbers at which the two sides of a wrong equation differ.
         notes: what had to be assumed.
     """
 
     equation: Equation
+    part: str
     kind: str
     status: str
-    reason: str
-    example: str = ""
+    reason: str = ""
     diagnosis: str = ""
     right: str = ""
+    example: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -48,7 +54,7 @@ class Finding:
         return self.equation.text
 
     def json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The finding as plain values."""
         plain = asdict(self)
         del plain["equation"]
         return {"line": self.line, "equation": self.text, **plain, "notes": list(self.notes)}
@@ -59,27 +65,27 @@ class ModelFound:
     """A model that the document states.
 
     Attributes:
-        title: of the part of the document in which it stands.
-        lines: (line, equation) of its definitions, each after those it uses.
-        shapes: of its symbols, as rows×columns.
+        title: the heading of the part of the document in which it stands.
+        equations: (line, equation) of its definitions, each after those that it uses; line 0 for
+            what no equation says.
+        shapes: (symbol, rows×columns) of its symbols; a dot for a size without a name.
+        assumed: definitions that stand in words only, and why they are taken to be so.
     """
 
     title: str
-    lines: tuple[tuple[int, str], ...]
+    equations: tuple[tuple[int, str], ...]
     shapes: tuple[tuple[str, str], ...]
+    assumed: tuple[str, ...] = ()
 
-    @classmethod
-    def of(cls, checked: Checked, statements: Sequence[Statement]) -> ModelFound:
-        """The model of a checked part."""
-        model = checked.model
-        lines = {}
-        for d in model.definitions.values():
-            lines[d.place] = (d.line, statements[d.place].equation.text if d.place >= 0 else d.text)
-        shapes: tuple[tuple[str, str], ...] = ()
-        if checked.numbers is not None:
-            found = checked.numbers.assignment
-            shapes = tuple((k, found.sizes.shown(s)) for k, s in found.shapes.items())
-        return cls(model.title, tuple(lines.values()), shapes)
+    def json(self) -> dict[str, Any]:
+        """The model as plain values."""
+        lines = [{"line": line, "equation": text} for line, text in self.equations]
+        return {
+            "title": self.title,
+            "equations": lines,
+            "shapes": dict(self.shapes),
+            "assumed": list(self.assumed),
+        }
 
 
 @dataclass(frozen=True)
@@ -106,22 +112,118 @@ class AuditReport:
     @property
     def wrong(self) -> tuple[Finding, ...]:
         """The equations that are wrong."""
-        return tuple(e for e in self.equations if e.status == "wrong")
+        return tuple(e for e in self.equations if e.status == WRONG)
 
     @property
     def unclear(self) -> tuple[Finding, ...]:
         """The equations that could not be interpreted."""
-        return tuple(e for e in self.equations if e.status == "not interpreted")
+        return tuple(e for e in self.equations if e.status == UNCLEAR)
 
     @property
     def gradients(self) -> tuple[Finding, ...]:
         """The equations with a derivative on the left."""
-        return tuple(e for e in self.equations if e.kind == "gradient")
+        return tuple(e for e in self.equations if e.kind == GRADIENT)
+
+    def json(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "models": [model.json() for model in self.models],
+            "equations": [finding.json() for finding in self.equations],
+            "notes": list(self.notes),
+        }
+
+    def text(self, width: int = WIDTH) -> str:
+        """The report for a terminal of so many columns."""
+        return "\n".join(self._lines(width))
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {len(self.models)} models"]
-        for m in self.models:
-            lines.append(f"  {m.title}: {m.lines} {m.shapes}")
-        for e in self.equations:
-            lines.append(f"line {e.line}: {e.status} [{e.kind}] {e.text} {e.reason} {e.diagnosis} {e.right} {e.example}")
-        return "\n".join([*lines, *self.notes])
+        return self.text()
+
+    def _lines(self, width: int) -> Iterator[str]:
+        yield f"{self.name}: {self.summary}"
+        part = None
+        for finding in self.equations:
+            if finding.part != part:
+                part = finding.part
+                yield ""
+                yield part or "(before any heading)"
+                yield from self._about(part, width)
+            yield from _row(finding, width)
+        if self.notes:
+            yield ""
+            for note in self.notes:
+                yield from textwrap.wrap(f"Note: {note}.", width, subsequent_indent="      ")
+
+    @property
+    def summary(self) -> str:
+        """How much was found, in one line."""
+        if not self.equations:
+            return "no equations found"
+        counts = [counted(len(self.models), "model")]
+        checked = [e for e in self.gradients if e.status in (CORRECT, WRONG)]
+        good = sum(e.status == CORRECT for e in checked)
+        counts.append(f"{counted(len(self.gradients), 'gradient equation')}, {good} correct")
+        others = [e for e in self.equations if e.kind != GRADIENT and e.status == CORRECT]
+        if others:
+            counts.append(f"{counted(len(others), 'other equation')} correct")
+        counts.append(f"{len(self.wrong)} wrong")
+        counts.append(f"{len(self.unclear)} not interpreted")
+        return "; ".join(counts)
+
+    def _about(self, part: str, width: int) -> Iterator[str]:
+        for model in self.models:
+            if model.title != part:
+                continue
+            by_shape: dict[str, list[str]] = {}
+            for symbol, shape in model.shapes:
+                by_shape.setdefault(shape, []).append(symbol)
+            said = [
+                f"{', '.join(symbols)}: {'number' if shape == '1×1' else shape}"
+                for shape, symbols in by_shape.items()
+            ]
+            if said:
+                yield from _wrapped(f"shapes   {'; '.join(said)}", width, " " * 6, " " * 15)
+            for assumed in model.assumed:
+                yield from _wrapped(f"assumed  {assumed}", width, " " * 6, " " * 15)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 model``, ``2 models``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _row(finding: Finding, width: int) -> Iterator[str]:
+    indent = " " * 15
+    head = f"{finding.line:>5} {_SHOWN[finding.status]:<8} "
+    yield from _wrapped(readable(finding.text), width, head, indent)
+    if finding.status == WRONG:
+        if finding.diagnosis:
+            yield from _wrapped(f"{readable(finding.diagnosis)}", width, indent + "→ ", indent + "  ")
+            if finding.reason.startswith("shapes"):
+                yield from _wrapped(finding.reason, width, indent + "  ", indent + "  ")
+        else:
+            yield from _wrapped(finding.reason, width, indent + "→ ", indent + "  ")
+        if finding.right:
+            right = readable(finding.right)
+            yield from _wrapped(f"right: {right}", width, indent + "  ", indent + "  ")
+            if right != finding.right:
+                yield from _wrapped(f"LaTeX: {finding.right}", width, indent + "  ", indent + "  ")
+        if finding.example:
+            yield from _wrapped(f"e.g. {finding.example}", width, indent + "  ", indent + "  ")
+    elif finding.reason and (finding.status == UNCLEAR or finding.kind != FORWARD):
+        yield from _wrapped(finding.reason, width, indent, indent)
+    for note in finding.notes:
+        yield from _wrapped(note, width, indent, indent)
+
+
+def _wrapped(text: str, width: int, first: str, others: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        max(width, 40),
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]

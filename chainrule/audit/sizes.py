@@ -7,9 +7,11 @@ matrix is settled before sizes are compared.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 ONE = 0
+LETTERS = "mnkpqrsdhijlcguv"  # for sizes that a text does not name
 Shape = tuple[int, int]
 NUMBER: Shape = (ONE, ONE)
 
@@ -78,6 +80,15 @@ class Sizes:
     def shown(self, shape: Shape) -> str:
         """``k×m``; sizes without a name are dots."""
         return "×".join(self.name(size) or "·" for size in shape)
+
+    def name_all(self, used: Iterable[int], taken: Iterable[str]) -> None:
+        """Call every size that has no name by a letter that means nothing else."""
+        known = {*self.names.values(), *taken}
+        letters = (x for x in LETTERS if x not in known)
+        for size in used:
+            root = self.root(size)
+            if root not in self.names:
+                self.names[root] = next(letters, "")
 
     def is_number(self, shape: Shape) -> bool:
         """Whether it is 1×1."""

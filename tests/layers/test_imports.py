@@ -30,6 +30,7 @@ LAYERS = (
     {"texmath"},
     {"explain", "check"},
     {"derivation"},
+    {"audit"},
     {"io"},
     {"estimators"},
     {"bench"},
