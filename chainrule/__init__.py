@@ -32,8 +32,8 @@ _PUBLIC = {
         "SGD", "Momentum", "Nesterov", "RMSprop", "Adagrad", "Adam", "AdamW",
         "Initialiser", "Schedule", "EarlyStopping",
     ),
-    "audit.audit": ("audit",),
-    "audit.report": ("AuditReport",),
+    "auditing.audit": ("audit",),
+    "auditing.report": ("AuditReport",),
     "estimators": ("Classifier", "Regressor"),
     "ops.arithmetic": (
         "exp", "log", "log1p", "expm1", "sqrt", "square", "tanh", "erf", "sign", "maximum",

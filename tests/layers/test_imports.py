@@ -30,7 +30,7 @@ LAYERS = (
     {"texmath"},
     {"explain", "check"},
     {"derivation"},
-    {"audit"},
+    {"auditing"},
     {"io"},
     {"estimators"},
     {"bench"},

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from chainrule.audit.layers import Layers
-from chainrule.audit.notation import EVERYTHING, Spelled, plain
-from chainrule.audit.rows import Equation
+from chainrule.auditing.layers import Layers
+from chainrule.auditing.notation import EVERYTHING, Spelled, plain
+from chainrule.auditing.rows import Equation
 from chainrule.errors import FormulaError
 from chainrule.texmath import parse
 from chainrule.texmath.tree import Call, Negative, Node, Number, Symbol, walk
@@ -150,6 +150,15 @@ def symbols_of(node: Node) -> Iterator[Symbol]:
             yield found
         else:
             todo.extend(reversed(found.parts))
+
+
+def claims_derivative(statement: Statement) -> bool:
+    """Whether a derivative stands on the left of something that could not be read."""
+    try:
+        left = parse(statement.spelled[0].text, names=statement.names)
+    except FormulaError:
+        return False
+    return any(derivative(s.key) for s in symbols_of(left))
 
 
 def function_definition(statement: Statement) -> tuple[str, str, Node] | None:

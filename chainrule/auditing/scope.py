@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from chainrule.audit.document import Section
-from chainrule.audit.statements import Instance, Statement, derivative, symbols_of
+from chainrule.auditing.document import Section
+from chainrule.auditing.statements import Instance, Statement, derivative, symbols_of
 from chainrule.texmath.tree import Node
 
 
@@ -73,23 +73,46 @@ def mentioned(node: Node) -> list[str]:
     return keys
 
 
-def units(sections: Sequence[Section]) -> list[int]:
+def units(sections: Sequence[Section], stated: Sequence[tuple[bool, bool]]) -> list[int]:
     """For every section the number of the part of the document that it belongs to.
 
     Parts are what the outermost headings divide the document into, those aside of which there is
-    only one: a title.
+    only one: a title. A part without definitions belongs to the one before it (its backward
+    pass, say), and a part without equations to a part below its heading.
+
+    Args:
+        stated: for every section whether it has equations, and definitions among them.
     """
     outermost = 1
     for level in range(1, 7):
         if sum(1 for s in sections if s.level == level) > 1:
             outermost = level
             break
-    found, number = [], 0
-    for section in sections:
-        if 0 < section.level <= outermost:
-            number += 1
+    found: list[int] = []
+    number, begun, defined = 0, 0, False
+    for index, section in enumerate(sections):
+        if 0 < section.level <= outermost and index:
+            holders = [section.titles[:depth] for depth in range(1, len(section.titles))]
+            inside = index == 1 or any(sections[i].titles in holders for i in range(begun, index))
+            empty = not any(stated[i][0] for i in range(index) if found[i] == number)
+            equations, definitions = _ahead(sections, stated, index, outermost)
+            if not (empty and inside) and not (defined and equations and not definitions):
+                number, begun, defined = number + 1, index, False
+        defined = defined or stated[index][1]
         found.append(number)
     return found
+
+
+def _ahead(
+    sections: Sequence[Section], stated: Sequence[tuple[bool, bool]], index: int, outermost: int
+) -> tuple[bool, bool]:
+    """Whether equations, and definitions, stand under this heading and those below it."""
+    equations, definitions = stated[index]
+    for after in range(index + 1, len(sections)):
+        if sections[after].level <= outermost:
+            break
+        equations, definitions = equations or stated[after][0], definitions or stated[after][1]
+    return equations, definitions
 
 
 class Scope:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chainrule.audit.document import Formula
+from chainrule.auditing.document import Formula
 
 DEEPEST = 64  # brackets inside brackets
 LONGEST = 4_000  # characters of one equation

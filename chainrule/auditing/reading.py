@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from chainrule.audit import prose
-from chainrule.audit.assign import canonical
-from chainrule.audit.document import Document
-from chainrule.audit.layers import Layers, layers
-from chainrule.audit.rows import Equation, equations
-from chainrule.audit.scope import units
-from chainrule.audit.statements import (
+from chainrule.auditing import prose
+from chainrule.auditing.assign import canonical
+from chainrule.auditing.document import Document, Section
+from chainrule.auditing.layers import Layers, layers
+from chainrule.auditing.rows import Equation, equations
+from chainrule.auditing.scope import units
+from chainrule.auditing.statements import (
     INDEX_LETTERS, LOSS_NAMES, Statement, derivative, function_definition, read, symbol, symbols_of,
 )  # fmt: skip
 from chainrule.texmath.evaluate import Meaning
@@ -37,6 +37,7 @@ class Part:
         told: what its words say about shapes.
         prose: its words.
         words: the same for each section, with the line where it begins.
+        headings: its sections, and whether they hold equations.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Part:
     told: list[prose.Shape] = field(default_factory=list)
     prose: str = ""
     words: list[tuple[int, str]] = field(default_factory=list)
+    headings: list[tuple[Section, bool]] = field(default_factory=list)
 
     def says(self, pattern: str) -> tuple[int, str] | None:
         """(line, words) of the first place where its words match a pattern."""
@@ -59,21 +61,25 @@ class Part:
 
 def read_parts(document: Document) -> list[Part]:
     """The parts of a document with their statements."""
-    numbers = units(document.sections)
+    listed = [
+        [e for f in section.formulas for e in equations(f) if e.relations or _shown(e)]
+        for section in document.sections
+    ]
+    stated = [
+        (bool([e for e in each if e.display]), any(_defines(e) for e in each)) for each in listed
+    ]
+    numbers = units(document.sections, stated)
     parts: dict[int, Part] = {}
     found: list[tuple[Equation, int, int]] = []
     for index, (section, number) in enumerate(zip(document.sections, numbers, strict=True)):
         part = parts.setdefault(number, Part(number))
-        part.title = part.title or section.title
+        part.headings.append((section, bool(stated[index][0])))
         part.told += prose.shapes(section.prose)
         part.prose += section.prose + "\n"
         part.words.append((section.line, section.prose))
-        for formula in section.formulas:
-            found += [
-                (e, index, number)
-                for e in equations(formula)
-                if e.relations or (e.display and len(e.text) > 1)
-            ]
+        found += [(e, index, number) for e in listed[index]]
+    for part in parts.values():
+        part.title = _title([s for s, _ in part.headings], [s for s, full in part.headings if full])
     for part in parts.values():
         texts = [s.text for e, _, n in found if n == part.number for s in e.sides]
         part.layers = layers(texts)
@@ -85,6 +91,26 @@ def read_parts(document: Document) -> list[Part]:
         part.indices = _indices(part)
     _alias(list(parts.values()))
     return list(parts.values())
+
+
+def _shown(equation: Equation) -> bool:
+    return equation.display and len(equation.text) > 1
+
+
+def _defines(equation: Equation) -> bool:
+    """Whether it says what a symbol is: that symbol stands alone on the left."""
+    left = equation.sides[0].text
+    derived = re.search(r"\\partial|\\nabla|∂|∇|\bd\w+\s*/\s*d|\\delta|δ|^\\?frac\{d", left)
+    return equation.display and equation.relations[:1] == ("=",) and not derived and len(left) < 40
+
+
+def _title(every: Sequence[Section], full: Sequence[Section]) -> str:
+    """The heading of a part: of the one section with equations, else what holds them all."""
+    common = full[0].titles if full else every[0].titles
+    for section in full:
+        same = [a for a, b in zip(common, section.titles, strict=False) if a == b]
+        common = common[: len(same)]
+    return common[-1] if common else every[0].title
 
 
 def _names(found: Sequence[tuple[Equation, int, int]]) -> frozenset[str]:

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from chainrule.audit import latex
+from chainrule.auditing import latex
 from chainrule.errors import DataError
 
 MOST_CHARACTERS = 2_000_000  # a thick book has fewer

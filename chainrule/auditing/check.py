@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from chainrule.audit.assign import Assignment, Said, Shapes
-from chainrule.audit.numbers import Array, Numbers, Point, Undefined, finite, uses_function
-from chainrule.audit.report import CORRECT, UNCLEAR, WRONG
-from chainrule.audit.scope import Model
-from chainrule.audit.sizes import Misfit
-from chainrule.audit.statements import Instance, Statement, derivative, first_line, symbols_of
+from chainrule.auditing.assign import Assignment, Said, Shapes
+from chainrule.auditing.numbers import Array, Numbers, Point, Undefined, finite, uses_function
+from chainrule.auditing.report import CORRECT, UNCLEAR, WRONG
+from chainrule.auditing.scope import Model
+from chainrule.auditing.sizes import Misfit
+from chainrule.auditing.statements import Instance, Statement, derivative, first_line, symbols_of
 from chainrule.errors import ChainruleError, FormulaError, ShapeError
 from chainrule.texmath.evaluate import Meaning
 from chainrule.texmath.tree import Call, Node, walk

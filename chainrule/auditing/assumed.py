@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chainrule.audit.reading import Part
-from chainrule.audit.scope import Definition, Scope
-from chainrule.audit.statements import derivative, symbol
+from chainrule.auditing.reading import Part
+from chainrule.auditing.scope import Definition, Scope
+from chainrule.auditing.statements import derivative, symbol
 from chainrule.texmath import parse
 from chainrule.texmath.tree import Call, Symbol, walk
 

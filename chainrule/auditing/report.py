@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.audit.readable import readable
-from chainrule.audit.rows import Equation
+from chainrule.auditing.readable import readable
+from chainrule.auditing.rows import Equation
 
 FORWARD, GRADIENT, OTHER = "forward", "gradient", "other"
 MODEL, CORRECT, WRONG, UNCLEAR = "model", "correct", "wrong", "not interpreted"

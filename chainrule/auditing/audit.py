@@ -7,20 +7,20 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from chainrule.audit import prose
-from chainrule.audit.assign import Said, canonical
-from chainrule.audit.assumed import assumed
-from chainrule.audit.check import Checked, Outcome, check_model, is_gradient
-from chainrule.audit.document import read_document
-from chainrule.audit.diagnosis import explain, pretty
-from chainrule.audit.notation import EVERYTHING
-from chainrule.audit.reading import Part, functions_of, is_number, read_parts
-from chainrule.audit.report import (
+from chainrule.auditing import prose
+from chainrule.auditing.assign import Said, canonical
+from chainrule.auditing.assumed import assumed
+from chainrule.auditing.check import Checked, Outcome, check_model, is_gradient
+from chainrule.auditing.document import read_document
+from chainrule.auditing.diagnosis import explain, pretty
+from chainrule.auditing.notation import EVERYTHING
+from chainrule.auditing.reading import Part, functions_of, is_number, read_parts
+from chainrule.auditing.report import (
     CORRECT, FORWARD, GRADIENT, MODEL, OTHER, UNCLEAR, WRONG, AuditReport, Finding, ModelFound,
 )  # fmt: skip
-from chainrule.audit.scope import Definition, Model, Scope, join, mentioned, ordered
-from chainrule.audit.statements import (
-    LOSS_NAMES, Instance, Statement, derivative, function_definition, is_update, symbols_of,
+from chainrule.auditing.scope import Definition, Model, Scope, join, mentioned, ordered
+from chainrule.auditing.statements import (
+    LOSS_NAMES, Instance, Statement, claims_derivative, derivative, function_definition, is_update, symbols_of,
 )  # fmt: skip
 from chainrule.errors import DataError, DataFileNotFoundError, did_you_mean
 
@@ -277,6 +277,8 @@ class _Audit:
     ) -> Finding:
         role = self.roles[statement.place]
         kind = {"gradient": GRADIENT, "forward": FORWARD}.get(role, OTHER)
+        if role == "unread" and claims_derivative(statement):
+            kind = GRADIENT
         part = self._part_of[statement.place].title
         finding = Finding(statement.equation, part, kind, UNCLEAR)
         if not outcomes:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-
-
-
-
-from chainrule.audit.audit import audit
-from chainrule.audit.report import AuditReport
+from chainrule.auditing.audit import audit
+from chainrule.auditing.report import AuditReport
 
 __all__ = ["AuditReport", "audit"]

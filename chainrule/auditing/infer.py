@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from chainrule.audit.sizes import NUMBER, ONE, Misfit, Shape, Sizes
+from chainrule.auditing.sizes import NUMBER, ONE, Misfit, Shape, Sizes
 from chainrule.texmath.tree import (
     Add,
     Call,

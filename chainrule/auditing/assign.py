@@ -14,18 +14,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from chainrule.audit import prose
-from chainrule.audit.infer import Inference, Kind, entry_axes
-from chainrule.audit.scope import Definition, Model
-from chainrule.audit.sizes import NUMBER, ONE, Misfit, Shape, Sizes
-from chainrule.audit.statements import Instance, derivative, symbol, symbols_of
+from chainrule.auditing import prose
+from chainrule.auditing.infer import Inference, Kind, entry_axes
+from chainrule.auditing.scope import Definition, Model
+from chainrule.auditing.sizes import NUMBER, ONE, Misfit, Shape, Sizes
+from chainrule.auditing.statements import Instance, derivative, symbol, symbols_of
 from chainrule.texmath.names import whole
 from chainrule.texmath.tree import (
     Hadamard, Node, Norm, Number, Ones, Summation, Symbol, Transpose, walk,
 )  # fmt: skip
 
 MOST_STATES = 4_000
-MISFIT, CONTRADICTS = 10.0, 60.0
+MISFIT, CONTRADICTS, ODD = 10.0, 60.0, 25.0
 SIZE_NAMES = frozenset("mnNMBKkdDp")
 PLAIN_NUMBERS = frozenset({"eta", "alpha", "lambda", "epsilon", "beta", "gamma", "mu", "rho", "tau"})
 
@@ -160,10 +160,27 @@ class Shapes:
                 {**state.shapes, stem: shape, step.key: shape},
                 infer.sizes,
                 state.misfits,
-                state.cost + cost + _spread_cost(infer),
+                state.cost + cost + _spread_cost(infer) + self._odd_bias(step, state, infer.sizes),
             )
         else:
             yield self._checked(state, *step)
+
+    def _odd_bias(self, step: Definition, state: Assignment, sizes: Sizes) -> float:
+        """A bias has an entry for each unit: it shares no axis with the input X."""
+        inputs = {
+            sizes.root(size)
+            for key, shape in state.shapes.items()
+            if key.split("_")[0] in ("x", "X")
+            for size in shape
+        } - {ONE}
+        biases = (x.key for x in symbols_of(step.node) if x.base == "b")
+        shared = any(
+            sizes.root(size) in inputs
+            for key in biases
+            if key in state.shapes and not self._told(key, self.said.own)
+            for size in state.shapes[key]
+        )
+        return ODD if shared else 0.0
 
     def _defined(self, step: Definition, kind: Kind, infer: Inference) -> tuple[Shape, float]:
         """The shape that a definition gives its symbol, held against what the text says."""

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from chainrule.audit.check import CORRECT, WRONG, Checked, Outcome, compare, known, shown
-from chainrule.audit.edits import Edit, Vocabulary, edits, name_span, transpose_in
-from chainrule.audit.notation import EVERYTHING, restored
-from chainrule.audit.numbers import Array, Numbers, Point, Undefined
-from chainrule.audit.report import Finding
-from chainrule.audit.scope import mentioned
-from chainrule.audit.statements import Instance, Statement, derivative, symbols_of
+from chainrule.auditing.check import CORRECT, WRONG, Checked, Outcome, compare, known, shown
+from chainrule.auditing.edits import Edit, Vocabulary, edits, name_span, transpose_in
+from chainrule.auditing.notation import EVERYTHING, restored
+from chainrule.auditing.numbers import Array, Numbers, Point, Undefined
+from chainrule.auditing.report import Finding
+from chainrule.auditing.scope import mentioned
+from chainrule.auditing.statements import Instance, Statement, derivative, symbols_of
 from chainrule.errors import ChainruleError, FormulaError
 from chainrule.texmath import parse
 from chainrule.texmath.tree import Call, Symbol

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from chainrule.audit.notation import COUNT
+from chainrule.auditing.notation import COUNT
 
 _ABOVE = re.compile(r"\^\s*\{\s*[\[(]\s*([A-Za-z]|\\ell)\s*(?:([+-])\s*(\d))?\s*[\])]\s*\}")
 _BELOW = re.compile(r"_\s*\{\s*([A-Za-z]|\\ell)\s*([+-])\s*(\d)\s*\}")

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.audit.assign import Assignment, Shapes
-from chainrule.audit.notation import EVERYTHING
-from chainrule.audit.scope import Definition, Model, mentioned
-from chainrule.audit.sizes import ONE, Shape
-from chainrule.audit.statements import derivative, symbol, symbols_of
+from chainrule.auditing.assign import Assignment, Shapes
+from chainrule.auditing.notation import EVERYTHING
+from chainrule.auditing.scope import Definition, Model, mentioned
+from chainrule.auditing.sizes import ONE, Shape
+from chainrule.auditing.statements import derivative, symbol, symbols_of
 from chainrule.errors import ChainruleError
 from chainrule.texmath.calls import Functions
 from chainrule.texmath.evaluate import Meaning
