@@ -16,7 +16,7 @@ from itertools import count
 
 from chainrule.auditing import prose
 from chainrule.auditing.infer import Inference, Kind, entry_axes
-from chainrule.auditing.scope import Definition, Model
+from chainrule.auditing.scope import Definition, Model, mentioned
 from chainrule.auditing.sizes import NUMBER, ONE, Misfit, Shape, Sizes
 from chainrule.auditing.statements import Instance, derivative, symbol, symbols_of
 from chainrule.texmath.names import whole
@@ -77,6 +77,11 @@ class Shapes:
         nodes += [side for _, instance in model.checks for side in instance.sides]
         self._ranks = self._used_ranks(nodes)
         self._plain = not any(_arrays(node) for node in nodes) and not any(self._ranks.values())
+        self._defining = {
+            self.split(symbol(k))[0]
+            for d in model.definitions.values()
+            for k in [d.key, *mentioned(d.node)]
+        }
         self._steps = list(self._plan())
 
     def best(self, most: int = 4) -> list[Assignment]:
@@ -157,7 +162,7 @@ class Shapes:
                 return
             stem = self.split(symbol(step.key))[0]
             yield Assignment(
-                {**state.shapes, stem: shape, step.key: shape},
+                {**state.shapes, stem: shape},
                 infer.sizes,
                 state.misfits,
                 state.cost + cost + _spread_cost(infer) + self._odd_bias(step, state, infer.sizes),
@@ -276,10 +281,14 @@ class Shapes:
             return {prose.SCALAR: 0.0}
         if self._plain:
             return {prose.SCALAR: 0.0}
+        if key not in self._defining:  # only claims are made about it: the simplest reading
+            return {prose.SCALAR: 0.0, prose.COLUMN: 0.5, prose.ROW: 0.5, prose.MATRIX: 0.5}
         if base[:1].isupper():
             return {prose.MATRIX: 0.0, prose.COLUMN: 25.0, prose.ROW: 25.0, prose.SCALAR: 50.0}
         if base[:1] in "bc":
             return {prose.COLUMN: 0.4, prose.ROW: 0.4, prose.SCALAR: 1.0, prose.MATRIX: 4.0}
+        if base[:1] in "wuv" and "^(" in key:  # of a layer among others
+            return {prose.MATRIX: 0.0, prose.COLUMN: 2.0, prose.ROW: 2.0, prose.SCALAR: 12.0}
         if base[:1] in "wuv" or base == "theta":
             return {prose.COLUMN: 1.0, prose.ROW: 1.0, prose.MATRIX: 2.0, prose.SCALAR: 12.0}
         return {prose.COLUMN: 0.0, prose.ROW: 1.0, prose.MATRIX: 1.5, prose.SCALAR: 12.0}

@@ -12,7 +12,8 @@ from chainrule.auditing.assign import Said, canonical
 from chainrule.auditing.assumed import assumed
 from chainrule.auditing.check import Checked, Outcome, check_model, is_gradient
 from chainrule.auditing.document import read_document
-from chainrule.auditing.diagnosis import explain, pretty
+from chainrule.auditing.diagnosis import explain
+from chainrule.auditing.names import pretty
 from chainrule.auditing.notation import EVERYTHING
 from chainrule.auditing.reading import Part, functions_of, is_number, read_parts
 from chainrule.auditing.report import (
@@ -248,7 +249,7 @@ class _Audit:
         indices = frozenset().union(*(p.indices for p in self._parts[: index + 1]))
         said = Said(tuple(part.told), tuple(before))
         checked = check_model(model, said, part.indices or indices, functions, counts)
-        checked.notes += notes
+        checked.notes += [*part.notes, *notes]
         return checked
 
     def _restated_otherwise(self, checked: Sequence[Checked]) -> frozenset[int]:

@@ -223,12 +223,14 @@ def _side(
         return Outcome(WRONG, _shape_reason(error), number, instance)
     except FormulaError as error:
         return Outcome(UNCLEAR, first_line(error), instance=instance)
+    same = value.ndim == first.ndim and all(
+        v in (1, f) for v, f in zip(value.shape[: len(axes or ())], first.shape, strict=False)
+    )
+    if same and axes:
+        value = np.broadcast_to(value, np.broadcast_shapes(value.shape, (*first.shape[: len(axes)], *value.shape[len(axes) :])))
     if value.shape != first.shape:
-        constant = value.ndim == 0 and not any(True for _ in symbols_of(side))
-        if not (constant and axes):  # ∂z_j/∂b_j = 1 says it for every j
-            what = f"the left side is {shown(first)}, the right side {shown(value)}"
-            return Outcome(WRONG, what, number, instance)
-        value = np.broadcast_to(value, first.shape)
+        what = f"the left side is {shown(first)}, the right side {shown(value)}"
+        return Outcome(WRONG, what, number, instance)
     if not np.all(np.isfinite(value)):
         return None
     gap = np.max(np.abs(value - first), initial=0.0)

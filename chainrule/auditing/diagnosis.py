@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.auditing.check import CORRECT, WRONG, Checked, Outcome, compare, known, shown
 from chainrule.auditing.edits import Edit, Vocabulary, edits, name_span, transpose_in
+from chainrule.auditing.names import pretty
 from chainrule.auditing.notation import EVERYTHING, restored
 from chainrule.auditing.numbers import Array, Numbers, Point, Undefined
 from chainrule.auditing.report import Finding
@@ -233,23 +234,6 @@ def matrix(array: Array) -> str:
         return number(array.reshape(-1)[0])
     rows = array.reshape(-1, array.shape[-1])
     return "[" + "; ".join(" ".join(number(x) for x in row) for row in rows) + "]"
-
-
-_ACCENTS = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303", "dot": "\u0307"}
-
-
-def pretty(key: str) -> str:
-    """A canonical name for a reader: y_hat → ŷ.
-
-    >>> pretty("y_hat"), pretty("W_1")
-    ('ŷ', 'W_1')
-    """
-    import unicodedata
-
-    base, *rest = key.split("_")
-    while rest and rest[0] in _ACCENTS:
-        base += _ACCENTS[rest.pop(0)]
-    return unicodedata.normalize("NFC", "_".join([base, *rest]))
 
 
 __all__ = ["Edit", "WRONG", "explain", "matrix", "mended", "pretty", "shown"]

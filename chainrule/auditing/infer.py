@@ -89,11 +89,9 @@ class Inference:
         if not all(self.sizes.unify(x, y) for x, y in zip(a, b, strict=True)):
             shown = self.sizes.shown
             raise Misfit(f"the left side is {shown(a)}, the right side {shown(b)}")
-        if dict(left.axes).keys() < dict(right.axes).keys() or dict(left.axes).keys() > dict(
-            right.axes
-        ).keys():
-            odd = sorted(dict(left.axes).keys() ^ dict(right.axes).keys())
-            raise Misfit(f"index {', '.join(odd)} stands on one side only")
+        odd = sorted(dict(right.axes).keys() - dict(left.axes).keys())
+        if odd:  # the other way round it says the same for every value of the index
+            raise Misfit(f"index {', '.join(odd)} stands on the right side only")
         self._axes([left, right])
 
     def _of(self, node: Node, below: list[Kind]) -> Kind:

@@ -16,6 +16,7 @@ from chainrule.auditing.notation import COUNT
 
 _ABOVE = re.compile(r"\^\s*\{\s*[\[(]\s*([A-Za-z]|\\ell)\s*(?:([+-])\s*(\d))?\s*[\])]\s*\}")
 _BELOW = re.compile(r"_\s*\{\s*([A-Za-z]|\\ell)\s*([+-])\s*(\d)\s*\}")
+_FIRST = re.compile(r"(?<=[A-Za-z])\^\s*(?:\{\s*)?([01])(?![\d.])(?:\s*\})?")
 _LAST = {"L", "N", "K", "D", "n", r"\ell"}
 _SUMMED = re.compile(r"(?:\\sum|∑|\\prod)\s*(?:\\limits)?\s*_\s*(?:\{\s*([a-z])|([a-z]))")
 
@@ -40,6 +41,8 @@ class Layers:
             (what the letter is, the sides); ("", the sides as they are) for one without a letter.
         """
         sides = tuple(self._numbered(text, self.last, COUNT) for text in texts)
+        if self.above:  # a^0 is no power
+            sides = tuple(_FIRST.sub(r"^{(\1)}", side) for side in sides)
         letters = [v for v in sorted(self.above | self.below) if any(self._uses(s, v) for s in sides)]
         if not letters:
             return [("", sides)]

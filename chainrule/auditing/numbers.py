@@ -202,6 +202,7 @@ class Numbers:
 
         Args:
             axes: the indices that the result has, in order; those of the formula if not given.
+                The axis of one on which the formula does not depend has length 1.
 
         Raises:
             FormulaError, ShapeError: see `chainrule.texmath.evaluate`.
@@ -213,11 +214,17 @@ class Numbers:
         with np.errstate(all="ignore"):
             found = Run(given, self._functions, uses_at).value(node, bound)
         refuse_free(found)
-        order = axes if axes is not None and set(axes) == set(found.indices) else found.indices
+        missing = tuple(i for i in axes or () if i not in found.indices)
+        if axes is not None and set(found.indices) <= {*axes, STEPS}:
+            order = axes
+        else:
+            order, missing = found.indices, ()
         if STEPS in found.indices:
             order = (STEPS, *(i for i in order if i != STEPS))
-        places = [found.indices.index(i) for i in order]
-        result = np.transpose(found.array, [*places, *range(len(places), found.array.ndim)])
+        array = found.array.reshape((1,) * len(missing) + found.array.shape)
+        names = (*missing, *found.indices)  # what does not depend on an index is the same for all
+        places = [names.index(i) for i in order]
+        result = np.transpose(array, [*places, *range(len(places), array.ndim)])
         result = result[..., 0, 0] if found.matrix and found.shape == (1, 1) else result
         return result.view(Steps) if STEPS in found.indices else np.asarray(result)
 
@@ -245,8 +252,9 @@ class Numbers:
             if stem in fixed or (needed is not None and definition.key not in needed):
                 continue
             value = self.evaluate(definition.node, found, letters or None)
-            found[definition.key] = value
-            if letters:
+            if not letters:
+                found[definition.key] = value
+            else:
                 shape = self.assignment.shapes.get(stem)
                 flat = len(letters) == 1 and shape is not None and value.ndim == 1
                 row = shape is not None and self.assignment.sizes.root(shape[0]) == ONE
@@ -282,9 +290,10 @@ class Numbers:
                 pair = derivative(each.key)
                 if pair and each.key not in self.model.definitions and each.key not in found:
                     value = self._once(each.key, pair, point)
-                    found[each.key] = value
-                    found[self.shapes.split(each)[0]] = value
-                    found[looked_up(each)] = value
+                    stem, letters = self.shapes.split(each)
+                    found[stem] = value
+                    if not letters:
+                        found[looked_up(each)] = value
         return found
 
     def _once(self, key: str, pair: tuple[str, str], point: Point) -> Array:

@@ -134,9 +134,9 @@ def _kinds(sentence: str) -> Iterator[Shape]:
     text = _NEGATED.sub(lambda m: " " * len(m[0]), sentence)
     for match in _KINDS.finditer(text):
         kind = _kind_word(match[1])
-        ahead = re.match(r"(?:\s+[a-z-]+){0,2}?\s*((?:\$[^$]+\$(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)", text[match.end() :])
+        ahead = re.match(r"(?:\s+(?!of\b|with\b|whose\b)[a-z-]+){0,2}?\s*((?:\$[^$]+\$(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)", text[match.end() :])
         behind = re.search(
-            r"((?:\$[^$]+\$(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)\s*(?:is|are|be|denotes?|as)"
+            r"((?:\$[^$]+\$(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)\s*(?:is|are|be|denotes?|as|,)?"
             r"(?:\s+[a-z]+){0,3}\s+$",
             text[max(0, match.start() - 200) : match.start()],
         )

@@ -16,6 +16,7 @@ _SAME = (
     (re.compile(r"\\frac\s*(\w)\s*(\w)"), r"\\frac{\1}{\2}"),
     (re.compile(r"\\(hat|bar|tilde)\s+(\w)|\\(hat|bar|tilde)(\w)(?=\W|_)"), r"\\\1\3{\2\4}"),
     (re.compile(r"\\(?:left|right|big[lrg]?|Big[lrg]?|bigg[lr]?|displaystyle|limits|nonumber)(?![A-Za-z])"), ""),
+    (re.compile(r"\\mathbb\s*(?:\{R\}|R)"), "ℝ"), (re.compile(r"(?<=\s)\{([^{}]*)\}"), r"\1"),
     (re.compile(r"\\times(?![A-Za-z])"), "×"), (re.compile(r"\\circ(?![A-Za-z])"), "∘"),
     (re.compile(r"\\(?:l|c)?dots[bc]?(?![A-Za-z])"), "…"), (re.compile(r"\.\.\."), "…"),
     (re.compile(r"\\nabla(?![A-Za-z])\s*"), "∇"), (re.compile(r"\\(?:ln)(?![A-Za-z])"), "ln "),

@@ -13,11 +13,14 @@ import numpy as np
 from chainrule.auditing import prose
 from chainrule.auditing.assign import canonical
 from chainrule.auditing.document import Document, Section
+from chainrule.auditing.names import pretty
 from chainrule.auditing.layers import Layers, layers
+from chainrule.auditing.notation import COUNT, EVERYTHING, plain
 from chainrule.auditing.rows import Equation, equations
 from chainrule.auditing.scope import units
 from chainrule.auditing.statements import (
-    INDEX_LETTERS, LOSS_NAMES, Statement, derivative, function_definition, read, symbol, symbols_of,
+    INDEX_LETTERS, LOSS_NAMES, Statement, aliased, derivative, function_definition, read, symbol,
+    symbols_of,
 )  # fmt: skip
 from chainrule.texmath.evaluate import Meaning
 from chainrule.texmath.tree import Condition, Node, Number, Summation, Symbol, walk
@@ -38,6 +41,8 @@ class Part:
         prose: its words.
         words: the same for each section, with the line where it begins.
         headings: its sections, and whether they hold equations.
+        stated: names that an equation says to be derivatives, as δ = ∂C/∂z does.
+        notes: what had to be assumed.
     """
 
     number: int
@@ -49,6 +54,8 @@ class Part:
     prose: str = ""
     words: list[tuple[int, str]] = field(default_factory=list)
     headings: list[tuple[Section, bool]] = field(default_factory=list)
+    stated: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
 
     def says(self, pattern: str) -> tuple[int, str] | None:
         """(line, words) of the first place where its words match a pattern."""
@@ -81,7 +88,7 @@ def read_parts(document: Document) -> list[Part]:
     for part in parts.values():
         part.title = _title([s for s, _ in part.headings], [s for s, full in part.headings if full])
     for part in parts.values():
-        texts = [s.text for e, _, n in found if n == part.number for s in e.sides]
+        texts = [plain(s.text).text for e, _, n in found if n == part.number for s in e.sides]
         part.layers = layers(texts)
     names = _names(found)
     for place, (equation, index, number) in enumerate(found):
@@ -145,39 +152,6 @@ def _indices(part: Part) -> frozenset[str]:
 # δ and dW
 
 
-def rewrite(root: Node, change: Callable[[Node], Node]) -> Node:
-    """A tree with every node replaced by what `change` makes of it, parts first."""
-    known: dict[int, Node] = {}
-    todo: list[tuple[Node, bool]] = [(root, False)]
-    while todo:
-        node, ready = todo.pop()
-        below = () if isinstance(node, Symbol) else node.parts
-        if not ready:
-            todo.append((node, True))
-            todo.extend((part, False) for part in below)
-            continue
-        new = node
-        if any(known[id(part)] is not part for part in below):
-            fields = {}
-            for each in dataclasses.fields(node):
-                value = getattr(node, each.name)
-                if isinstance(value, Node):
-                    fields[each.name] = known.get(id(value), value)
-                elif isinstance(value, tuple) and any(isinstance(x, Node) for x in value):
-                    fields[each.name] = tuple(known.get(id(x), x) for x in value)
-            new = dataclasses.replace(node, **fields)
-        known[id(node)] = change(new)
-    return known[id(root)]
-
-
-def as_derivative(upper: Symbol, lower: Symbol, at: tuple[int, int] = (0, 0)) -> Symbol:
-    """∂upper/∂lower as one symbol."""
-    key = f"d{upper.key}/d{lower.key}"
-    base = f"d{upper.base}/d{lower.base}"
-    layer = lower.layer or upper.layer
-    return Symbol(base, (*upper.below, *lower.below), layer, key, at=at)
-
-
 def _alias(parts: Sequence[Part]) -> None:
     """Read δ^l as ∂C/∂z^l and dW as ∂C/∂W where the document means it."""
     loss = ""
@@ -191,17 +165,16 @@ def _alias(parts: Sequence[Part]) -> None:
                     dataclasses.replace(i, sides=tuple(aliased(s, aliases) for s in i.sides))
                     for i in statement.instances
                 )
+            shown = {_generic(k) for k in aliases if "/" not in k and k not in part.stated}
+            for key in sorted(shown):
+                upper, lower = aliases[next(k for k in aliases if _generic(k) == key)]
+                what = f"∂{pretty(upper.key)}/∂{pretty(_generic(lower.key))}"
+                part.notes.append(f"{pretty(key)} is read as {what}")
 
 
-def aliased(node: Node, aliases: Mapping[str, tuple[Symbol, Symbol]]) -> Node:
-    """A formula with derivatives in the place of the names that stand for them."""
-
-    def change(part: Node) -> Node:
-        if isinstance(part, Symbol) and part.key in aliases:
-            return as_derivative(*aliases[part.key], at=part.at)
-        return part
-
-    return rewrite(node, change)
+def _generic(key: str) -> str:
+    """A name for all layers: delta^(2) → delta^(l)."""
+    return re.sub(r"\^\(\d\)", "^(l)", key)
 
 
 def _loss(part: Part) -> str:
@@ -228,10 +201,17 @@ def _aliases(part: Part, loss: str) -> dict[str, tuple[Symbol, Symbol]]:
     for statement in part.statements:
         for instance in statement.instances:
             sides = [s for s in instance.sides if isinstance(s, Symbol)]
-            names = [s for s in sides if not derivative(s.key)]
+            names = [s for s in instance.sides[:1] if isinstance(s, Symbol)]
+            names = [s for s in names if not derivative(s.key)]
             meant = [pair for s in sides if (pair := derivative(s.key))]
             if names and meant and names[0].base in ("delta", "g", "e", "Delta", "G"):
                 found[names[0].key] = (symbol(meant[0][0]), symbol(meant[0][1]))
+                part.stated.add(names[0].key)
+    for key in all_keys:  # ∇_a C means the last layer's a
+        pair = derivative(key)
+        last = f"{pair[1]}^({COUNT})" if pair else ""
+        if pair and last in all_keys and pair[1] not in all_keys and pair[1] != EVERYTHING:
+            found[key] = (symbol(pair[0]), all_keys[last])
     if not loss:
         return found
     for key, node in all_keys.items():
@@ -323,4 +303,4 @@ def equal_texts(statements: Iterable[Statement]) -> Iterator[str]:
         yield "".join(statement.equation.text.split())
 
 
-__all__ = ["Part", "as_derivative", "functions_of", "is_number", "read_parts", "symbols_of"]
+__all__ = ["Part", "functions_of", "is_number", "read_parts", "symbols_of"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chainrule.auditing.layers import Layers
-from chainrule.auditing.notation import EVERYTHING, Spelled, plain
+from chainrule.auditing.notation import Spelled, plain
 from chainrule.auditing.rows import Equation
 from chainrule.errors import FormulaError
 from chainrule.texmath import parse
@@ -83,9 +84,53 @@ class Statement:
         """
         found = []
         for label, sides in self.layers.instances(texts):
-            trees = tuple(parse(side, names=self.names) for side in sides)
+            trees = tuple(aliased(parse(side, names=self.names), self.aliases) for side in sides)
             found.append(Instance(label, trees, sides))
         return tuple(found)
+
+
+def rewrite(root: Node, change: Callable[[Node], Node]) -> Node:
+    """A tree with every node replaced by what `change` makes of it, parts first."""
+    known: dict[int, Node] = {}
+    todo: list[tuple[Node, bool]] = [(root, False)]
+    while todo:
+        node, ready = todo.pop()
+        below = () if isinstance(node, Symbol) else node.parts
+        if not ready:
+            todo.append((node, True))
+            todo.extend((part, False) for part in below)
+            continue
+        new = node
+        if any(known[id(part)] is not part for part in below):
+            changed = {}
+            for each in dataclasses.fields(node):
+                value = getattr(node, each.name)
+                if isinstance(value, Node):
+                    changed[each.name] = known.get(id(value), value)
+                elif isinstance(value, tuple) and any(isinstance(x, Node) for x in value):
+                    changed[each.name] = tuple(known.get(id(x), x) for x in value)
+            new = dataclasses.replace(node, **changed)
+        known[id(node)] = change(new)
+    return known[id(root)]
+
+
+def as_derivative(upper: Symbol, lower: Symbol, at: tuple[int, int] = (0, 0)) -> Symbol:
+    """∂upper/∂lower as one symbol."""
+    key = f"d{upper.key}/d{lower.key}"
+    base = f"d{upper.base}/d{lower.base}"
+    layer = lower.layer or upper.layer
+    return Symbol(base, (*upper.below, *lower.below), layer, key, at=at)
+
+
+def aliased(node: Node, aliases: Mapping[str, tuple[Symbol, Symbol]]) -> Node:
+    """A formula with derivatives in the place of the names that stand for them."""
+
+    def change(part: Node) -> Node:
+        if isinstance(part, Symbol) and part.key in aliases:
+            return as_derivative(*aliases[part.key], at=part.at)
+        return part
+
+    return rewrite(node, change) if aliases else node
 
 
 def read(equation: Equation, section: int, place: int, layers: Layers, names: frozenset[str]) -> Statement:
@@ -179,7 +224,7 @@ def is_update(statement: Statement) -> bool:
     if not statement.instances or len(statement.instances[0].sides) != 2:
         return False
     left, right = statement.instances[0].sides
-    if not isinstance(left, Symbol):
+    if not isinstance(left, Symbol) or derivative(left.key):
         return False
     keys = {s.key for s in symbols_of(right)}
     assigned = statement.equation.relations[0] == "←"
@@ -203,4 +248,3 @@ def uses(nodes: Iterable[Node]) -> set[str]:
     return {s.key for node in nodes for s in symbols_of(node)}
 
 
-_ = EVERYTHING
