@@ -25,7 +25,7 @@ from chainrule.texmath.tree import (
 )  # fmt: skip
 
 MOST_STATES = 4_000
-MISFIT, CONTRADICTS, ODD = 10.0, 60.0, 25.0
+MISFIT, CONTRADICTS, ODD, SPREAD = 10.0, 60.0, 25.0, 30.0
 SIZE_NAMES = frozenset("mnNMBKkdDp")
 PLAIN_NUMBERS = frozenset({"eta", "alpha", "lambda", "epsilon", "beta", "gamma", "mu", "rho", "tau"})
 
@@ -338,7 +338,7 @@ def _spread_cost(infer: Inference) -> float:
     for term, _ in infer.spreads:
         literal = all(isinstance(x, Number) for x in walk(term))
         bias = isinstance(term, Symbol) and term.base[:1] in "bcB"
-        cost += 0.0 if literal else 0.2 if bias else 5.0
+        cost += 0.0 if literal else 0.2 if bias else SPREAD
     return cost
 
 

@@ -15,7 +15,9 @@ from chainrule.auditing.document import read_document
 from chainrule.auditing.diagnosis import explain
 from chainrule.auditing.names import pretty
 from chainrule.auditing.notation import EVERYTHING
-from chainrule.auditing.reading import Part, functions_of, is_number, read_parts
+from chainrule.auditing.reading import (
+    Part, as_derivatives, by_definition, functions_of, is_number, read_parts,
+)  # fmt: skip
 from chainrule.auditing.report import (
     CORRECT, FORWARD, GRADIENT, MODEL, OTHER, UNCLEAR, WRONG, AuditReport, Finding, ModelFound,
 )  # fmt: skip
@@ -96,12 +98,14 @@ class _Audit:
 
     def report(self) -> AuditReport:
         """Everything found, in the order of the document."""
-        checked = self._checked(frozenset())
-        anew = self._restated_otherwise(checked)
-        if anew:
-            again = self._checked(anew)
-            if sum(c.wrong for c in again) < sum(c.wrong for c in checked):
-                checked = again
+        anew: frozenset[int] = frozenset()
+        checked = self._checked(anew)
+        again = self._restated_otherwise(checked)
+        if again:
+            other = self._checked(again)
+            if sum(c.wrong for c in other) < sum(c.wrong for c in checked):
+                anew, checked = again, other
+        checked = self._as_defined(checked, anew)
         findings = self._findings(checked)
         models = [self._shown(c) for c in checked if _has_loss(c)]
         notes = list(dict.fromkeys(n for c in checked for n in c.notes))
@@ -154,7 +158,7 @@ class _Audit:
             self.roles[statement.place] = role
             if role == "forward":
                 definitions += self._definitions(statement)
-            if role in ("gradient", "identity") or (
+            if role in ("gradient", "identity", "update") or (
                 role == "forward" and len(statement.equation.sides) > 2
             ):
                 checks.append(statement)
@@ -262,6 +266,29 @@ class _Audit:
                         found.add(statement.place)
         return frozenset(found)
 
+    def _as_defined(self, checked: list[Checked], anew: frozenset[int]) -> list[Checked]:
+        """The same with δ and dZ as their equations define them, where that makes all right."""
+        for part in self._parts:
+            wrong = sum(c.wrong for c in checked if c.model.unit == part.number)
+            changed = by_definition(part) if wrong else []
+            if not changed:
+                continue
+            roles = self.roles
+            other = self._checked(anew)
+            left = [c for c in other if c.model.unit == part.number]
+            before = [c for c in checked if c.model.unit == part.number]
+            if any(c.wrong for c in left) or _unclear(left) > _unclear(before):
+                as_derivatives(part)
+                self.roles = roles
+                continue
+            checked = other
+            names = ", ".join(dict.fromkeys(pretty(k) for k in changed))
+            part.notes[:] = [n for n in part.notes if not n.startswith(tuple(names.split(", ")))]
+            note = f"{names}: as defined here, not the derivative of the whole loss; with it the rest is right"
+            for each in left:
+                each.notes[:] = [*part.notes, note]
+        return checked
+
     # findings
 
     def _findings(self, checked: Sequence[Checked]) -> list[Finding]:
@@ -288,7 +315,7 @@ class _Audit:
         worst = max(outcomes, key=lambda o: (CORRECT, UNCLEAR, WRONG).index(o[2].status))
         each, instance, outcome = worst
         finding = dataclasses.replace(finding, status=outcome.status, reason=outcome.reason)
-        if outcome.status == WRONG and self._diagnose:
+        if outcome.status == WRONG and self._diagnose and role != "update":
             return explain(finding, statement, instance, outcome, each)
         return finding
 
@@ -317,9 +344,12 @@ def _unchecked(role: str, statement: Statement) -> tuple[str, str]:
         "relation": "no equality: it claims nothing that numbers could contradict",
         "value": "a value, not a claim",
         "mention": "in running text: the equations on lines of their own are used",
-        "update": "a step of gradient descent",
     }
     return UNCLEAR, reasons.get(role, "nothing here says what its symbols are")
+
+
+def _unclear(checked: Sequence[Checked]) -> int:
+    return sum(c.unclear for c in checked)
 
 
 def _has_loss(checked: Checked) -> bool:

@@ -13,7 +13,9 @@ from chainrule.auditing.numbers import Array, Numbers, Point, Undefined, finite,
 from chainrule.auditing.report import CORRECT, UNCLEAR, WRONG
 from chainrule.auditing.scope import Model
 from chainrule.auditing.sizes import Misfit
-from chainrule.auditing.statements import Instance, Statement, derivative, first_line, symbols_of
+from chainrule.auditing.statements import (
+    Instance, Statement, derivative, first_line, is_update, symbols_of,
+)  # fmt: skip
 from chainrule.errors import ChainruleError, FormulaError, ShapeError
 from chainrule.texmath.evaluate import Meaning
 from chainrule.texmath.tree import Call, Node, walk
@@ -118,8 +120,9 @@ def _compared(numbers: Numbers, assignment: Assignment) -> Checked:
         outcomes = [Outcome(UNCLEAR, trouble)] * len(model.checks)
         return Checked(model, numbers, outcomes, notes, points, trouble)
     outcomes = []
-    for index, (_, instance) in enumerate(model.checks):
-        outcome = compare(numbers, instance, points)
+    for index, (statement, instance) in enumerate(model.checks):
+        how = compare_step if is_update(statement) else compare
+        outcome = how(numbers, instance, points)
         misfit = assignment.misfits.get(index)
         if outcome.status == WRONG and misfit:
             outcome = dataclasses.replace(outcome, reason=_unfit(numbers, instance, misfit))
@@ -188,6 +191,42 @@ def compare(numbers: Numbers, instance: Instance, points: Sequence[Point]) -> Ou
             if outcome is not None:
                 return outcome
     return Outcome(CORRECT, instance=instance)
+
+
+def compare_step(numbers: Numbers, instance: Instance, points: Sequence[Point]) -> Outcome:
+    """Whether a step such as ``w ← w − η ∂L/∂w`` goes down the gradient that it names.
+
+    The gradient in it is moved: the right side must move against it, by the same positive factor in
+    every entry. So decay and momentum beside it do not matter.
+    """
+    right = instance.sides[1]
+    named = [s for s in symbols_of(right) if derivative(s.key)]
+    if not named:
+        return Outcome(UNCLEAR, "no derivative stands in this step", instance=instance)
+    signs = set()
+    for point in points:
+        try:
+            values = known(numbers, instance.sides, point)
+            leaves = {k: np.abs(v) for k, v in point.values.items() if np.ndim(v) == 0}
+            values = {**values, **leaves}
+            gradient = values[named[0].key]
+            shift = np.random.default_rng(7).uniform(1, 2, gradient.shape)
+            moved = {**values, named[0].key: gradient + shift}
+            change = numbers.evaluate(right, moved) - numbers.evaluate(right, values)
+        except Undefined as undefined:
+            return Outcome(UNCLEAR, str(undefined), instance=instance)
+        except ShapeError as error:
+            return Outcome(WRONG, _shape_reason(error), 1, instance)
+        except (FormulaError, KeyError) as error:
+            return Outcome(UNCLEAR, first_line(error), instance=instance)
+        factors = change / shift if change.shape == shift.shape else np.array([np.nan])
+        if not np.allclose(factors, factors.flat[0], rtol=1e-6):
+            what = "the step is no multiple of the derivative in it"
+            return Outcome(UNCLEAR, what, instance=instance)
+        signs.add(float(np.sign(factors.flat[0])))
+    if signs == {1.0}:
+        return Outcome(WRONG, "the step goes up the gradient: the sign is wrong", 1, instance)
+    return Outcome(CORRECT if signs == {-1.0} else UNCLEAR, instance=instance)
 
 
 def known(numbers: Numbers, sides: Sequence[Node], point: Point) -> dict[str, Array]:

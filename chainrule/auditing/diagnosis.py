@@ -21,6 +21,8 @@ from chainrule.texmath.tree import Call, Symbol
 
 MOST_EDITS = 1_500
 SMALL_POINTS = 24
+MOST_ENTRIES = 30  # of all inputs that an example lists; beyond, only those that the equation names
+MOST_SHOWN = 6  # entries of the two sides
 CLEAR = 1e-3  # of the larger side: what a reader sees as different
 
 
@@ -196,23 +198,32 @@ def _told(
 ) -> str:
     skipped = {*dict(point.sizes), EVERYTHING}
     keys = [k for k in point.values if k not in skipped and _matters(numbers, instance, k)]
-    sizes = ", ".join(f"{name} = {n}" for name, n in point.sizes)
-    given = ", ".join(f"{pretty(k)} = {matrix(point.values[k])}" for k in keys)
-    computed = [
-        k for k in dict.fromkeys(mentioned(instance.sides[side]))
-        if k in numbers.model.definitions and k in values
-    ]  # fmt: skip
-    then = ", ".join(f"{pretty(k)} = {matrix(np.real(values[k]))}" for k in computed)
-    text = ", ".join(x for x in (sizes, given, then) if x)
+    used = list(dict.fromkeys(s.key for s in symbols_of(instance.sides[side])))
+    if sum(point.values[k].size for k in keys) > MOST_ENTRIES:
+        keys = [k for k in keys if k in used]
+    sizes = [f"{name} = {n}" for name, n in point.sizes]
+    given = [f"{pretty(k)} = {matrix(point.values[k])}" for k in keys]
+    computed = [k for k in used if k in values and k not in point.values]
+    then = [f"{_called(k)} = {matrix(values[k])}" for k in computed]
+    parts = ["all sizes 1"] if sizes and all(n == 1 for _, n in point.sizes) else sizes
+    text = ", ".join([*parts, *given, *then])
     text = f"{text}: " if text else ""
     if left.size == 1:
         return f"{text}the left side is {matrix(left)}, the right side {matrix(right)}"
     place = np.unravel_index(int(np.argmax(np.abs(left - right))), left.shape)
     entry = ", ".join(str(int(i) + 1) for i in place)
+    if left.size > MOST_SHOWN:
+        numbers_there = f"is {number(left[place])}, that of the right side {number(right[place])}"
+        return f"{text}entry ({entry}) of the left side {numbers_there}"
     return (
         f"{text}the left side is {matrix(left)}, the right side {matrix(right)}; "
         f"they differ most in entry ({entry}): {number(left[place])} and {number(right[place])}"
     )
+
+
+def _called(key: str) -> str:
+    pair = derivative(key)
+    return f"∂{pretty(pair[0])}/∂{pretty(pair[1])}" if pair else pretty(key)
 
 
 def _matters(numbers: Numbers, instance: Instance, key: str) -> bool:

@@ -19,6 +19,10 @@ _NABLA = re.compile(r"\\nabla(?![A-Za-z])(?!\s*_)|∇(?!\s*_)")
 _DOTS = r"(?:\\dots|\\ldots|\\cdots|\\dotsb|\.\.\.|…)"
 _SERIES = re.compile(rf"\+\s*{_DOTS}\s*\+")
 _SUBSCRIPT = re.compile(r"_\s*(?:\{([^{}]*)\}|(\w))")
+_NP_SUM = re.compile(
+    r"(?:\\(?:text|mathrm|operatorname)\s*\{)?\s*np\.sum\s*\}?\s*\(([^,]{1,200}),\s*axis\s*=\s*([01])"
+    r"(?:\s*,\s*keepdims?\s*=\s*True)?\s*\)"
+)
 _LETTER_AND_NUMBER = re.compile(r"_\s*\{\s*([a-z])(\d)\s*\}")
 
 
@@ -45,6 +49,7 @@ def plain(text: str) -> Spelled:
     >>> plain(r"\frac{1}{n}(\nabla c_1 + ... + \nabla c_n)").text
     '\\frac{1}{n}(\\nabla_{\\Theta} c_1 + \\nabla_{\\Theta} c_2 + \\nabla_{\\Theta} c_{3})'
     """
+    text = _NP_SUM.sub(_ones, text)
     text, counts = _without_dots(text)
     text = _LETTER_AND_NUMBER.sub(r"_{\1,\2}", text)
     layered = _BARE_LAYER.sub(lambda m: "^{(" + "".join((m[1] or m[2]).split()) + ")}", text)
@@ -63,6 +68,11 @@ def restored(text: str, original: str) -> str:
     if _BARE_LAYER.search(original):
         text = _SET_LAYER.sub(lambda m: f"^{m[1]}" if len(m[1]) == 1 else f"^{{{m[1]}}}", text)
     return text
+
+
+def _ones(match: re.Match[str]) -> str:
+    """np.sum(x, axis=1) adds columns up: x 1⃗; axis=0 adds rows up: 1⃗ᵀ x."""
+    return rf"({match[1]}) \vec{{1}}" if match[2] == "1" else rf"\vec{{1}}^\intercal ({match[1]})"
 
 
 def _without_dots(text: str) -> tuple[str, dict[str, int]]:

@@ -43,6 +43,7 @@ def readable(text: str) -> str:
         new = pattern.sub(spelled, new)
     new = re.sub(r"∇\s*_\{?([a-zA-Z])\}?", lambda m: f"∇{_LOW.get(m[1], '_' + m[1])} ", new)
     shown = " ".join(plain(new).split())
+    shown = re.sub(r"\^\((\[[^\]]*\])(T?)\)", lambda m: f"^{m[1]}{'ᵀ' if m[2] else ''}", shown)
     return text if re.search(r"\\[A-Za-z]|[{}]", shown) else shown
 
 

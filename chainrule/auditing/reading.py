@@ -19,7 +19,7 @@ from chainrule.auditing.notation import COUNT, EVERYTHING, plain
 from chainrule.auditing.rows import Equation, equations
 from chainrule.auditing.scope import units
 from chainrule.auditing.statements import (
-    INDEX_LETTERS, LOSS_NAMES, Statement, aliased, derivative, function_definition, read, symbol,
+    INDEX_LETTERS, LOSS_NAMES, Statement, derivative, function_definition, read, symbol,
     symbols_of,
 )  # fmt: skip
 from chainrule.texmath.evaluate import Meaning
@@ -41,6 +41,7 @@ class Part:
         prose: its words.
         words: the same for each section, with the line where it begins.
         headings: its sections, and whether they hold equations.
+        aliases: names that stand for derivatives.
         stated: names that an equation says to be derivatives, as δ = ∂C/∂z does.
         notes: what had to be assumed.
     """
@@ -55,6 +56,7 @@ class Part:
     words: list[tuple[int, str]] = field(default_factory=list)
     headings: list[tuple[Section, bool]] = field(default_factory=list)
     stated: set[str] = field(default_factory=set)
+    aliases: dict[str, tuple[Symbol, Symbol]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def says(self, pattern: str) -> tuple[int, str] | None:
@@ -159,17 +161,53 @@ def _alias(parts: Sequence[Part]) -> None:
         loss = _loss(part) or loss
         aliases = _aliases(part, loss)
         if aliases:
-            for statement in part.statements:
-                statement.aliases = aliases
-                statement.instances = tuple(
-                    dataclasses.replace(i, sides=tuple(aliased(s, aliases) for s in i.sides))
-                    for i in statement.instances
-                )
+            part.aliases = aliases
+            _use(part, aliases)
             shown = {_generic(k) for k in aliases if "/" not in k and k not in part.stated}
             for key in sorted(shown):
                 upper, lower = aliases[next(k for k in aliases if _generic(k) == key)]
                 what = f"∂{pretty(upper.key)}/∂{pretty(_generic(lower.key))}"
                 part.notes.append(f"{pretty(key)} is read as {what}")
+
+
+def _use(part: Part, aliases: Mapping[str, tuple[Symbol, Symbol]]) -> None:
+    for statement in part.statements:
+        if statement.instances:
+            statement.aliases = aliases
+            statement.instances = statement.again(tuple(s.text for s in statement.spelled))
+
+
+def by_definition(part: Part) -> list[str]:
+    """Read δ and dZ as their own equations define them instead of as derivatives.
+
+    In many notes dZ is the derivative of one example's loss, and 1/m comes later.
+
+    Returns:
+        The names that are read otherwise now; none if there are none that equations define.
+    """
+    own = {
+        i.sides[0].key
+        for s in part.statements
+        for i in Statement.again(
+            dataclasses.replace(s, aliases={}), tuple(x.text for x in s.spelled)
+        )
+        if s.instances and isinstance(i.sides[0], Symbol)
+    }  # fmt: skip
+    defined = {s.defines for s in part.statements} | {
+        i.sides[0].key for s in part.statements for i in s.instances if isinstance(i.sides[0], Symbol)
+    }
+    changed = [
+        k for k, (_, lower) in part.aliases.items()
+        if k in own and k not in part.stated and lower.key in defined and "/" not in k
+    ]  # fmt: skip
+    if changed:
+        _use(part, {k: v for k, v in part.aliases.items() if k not in changed})
+    return changed
+
+
+def as_derivatives(part: Part) -> None:
+    """Undo `by_definition`."""
+    _use(part, part.aliases)
 
 
 def _generic(key: str) -> str:

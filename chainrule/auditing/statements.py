@@ -13,7 +13,7 @@ from chainrule.auditing.notation import Spelled, plain
 from chainrule.auditing.rows import Equation
 from chainrule.errors import FormulaError
 from chainrule.texmath import parse
-from chainrule.texmath.tree import Call, Negative, Node, Number, Symbol, walk
+from chainrule.texmath.tree import Add, Call, Negative, Node, Number, Symbol, walk
 
 _DERIVATIVE = re.compile(r"d(?P<upper>.+?)/d(?P<lower>.+)")
 _KEY = re.compile(r"(?P<base>[^_^]+?(?:_(?:hat|bar|tilde|dot))*)(?:_(?P<below>[^^]+))?(?:\^\((?P<layer>.*)\))?")
@@ -228,7 +228,9 @@ def is_update(statement: Statement) -> bool:
         return False
     keys = {s.key for s in symbols_of(right)}
     assigned = statement.equation.relations[0] == "←"
-    return left.key in keys and (assigned or any(derivative(k) for k in keys))
+    derived = any(derivative(k) for k in keys)
+    again = any(s.base == left.base for s in symbols_of(right)) and isinstance(right, Add)
+    return (left.key in keys and (assigned or derived)) or (again and derived)
 
 
 def bare(node: Node) -> Symbol | None:
