@@ -32,7 +32,7 @@ _PUBLIC = {
         "SGD", "Momentum", "Nesterov", "RMSprop", "Adagrad", "Adam", "AdamW",
         "Initialiser", "Schedule", "EarlyStopping",
     ),
-    "auditing.audit": ("audit",),
+    "auditing.auditor": ("audit",),
     "auditing.report": ("AuditReport",),
     "estimators": ("Classifier", "Regressor"),
     "ops.arithmetic": (

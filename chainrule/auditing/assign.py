@@ -27,6 +27,7 @@ from chainrule.texmath.tree import (
 MOST_STATES = 4_000
 MISFIT, CONTRADICTS, ODD, SPREAD = 10.0, 60.0, 25.0, 30.0
 SIZE_NAMES = frozenset("mnNMBKkdDp")
+CONSTANTS = ("e", "pi")
 PLAIN_NUMBERS = frozenset({"eta", "alpha", "lambda", "epsilon", "beta", "gamma", "mu", "rho", "tau"})
 
 
@@ -120,6 +121,8 @@ class Shapes:
                 keys = derivative(each.key) or (each.key,)
                 for key in keys:
                     stem = self.split(symbol(key) if len(keys) > 1 else each)[0]
+                    if stem in CONSTANTS or self.kronecker(each):
+                        continue
                     if stem not in seen and stem not in self._model.definitions:
                         seen.add(stem)
                         yield stem
@@ -133,6 +136,11 @@ class Shapes:
             return node.key, ()
         layer = node.key.rpartition("^(")[2].rstrip(")") if node.layer is not None else ""
         return whole(node.base, (), layer), letters
+
+    def kronecker(self, node: Symbol) -> bool:
+        """Whether it is 1 where its two indices are equal, else 0."""
+        stem, letters = self.split(node)
+        return node.base == "delta" and len(letters) == 2 and stem not in self._model.definitions
 
     def _used_ranks(self, nodes: Sequence[Node]) -> dict[str, int]:
         ranks: dict[str, int] = {}
@@ -244,6 +252,9 @@ class Shapes:
             return Kind(_derivative_shape(upper.shape, lower.shape, sizes), tuple(axes.items()))
         stem, letters = self.split(node)
         if stem not in shapes:
+            if self.kronecker(node):
+                size = sizes.new()
+                return Kind(NUMBER, tuple((letter, size) for letter in letters))
             return Kind()
         if not letters:
             return Kind(shapes[stem])

@@ -97,10 +97,11 @@ def check_model(
         assignment.sizes.name_all(used, [k.split("_")[0] for k in assignment.shapes])
         for examples in ("columns", "rows") if softmax else ("columns",):
             numbers = Numbers(model, shapes, assignment, functions, examples, counts)
-            checked = _compared(numbers, assignment)
-            if not checked.wrong and not checked.unclear:
-                return checked
-            found.append(checked)
+            for simplex in ((), targets) if (targets := _targets(numbers)) else ((),):
+                checked = _compared(numbers, assignment, simplex)
+                if not checked.wrong and not checked.unclear:
+                    return checked
+                found.append(checked)
     if not found:
         reason = _why_unfit(model, shapes)
         outcomes = [Outcome(UNCLEAR, f"the model does not fit together: {reason}")] * len(model.checks)
@@ -108,9 +109,8 @@ def check_model(
     return min(found, key=lambda checked: (checked.wrong, checked.unclear))
 
 
-def _compared(numbers: Numbers, assignment: Assignment) -> Checked:
+def _compared(numbers: Numbers, assignment: Assignment, simplex: tuple[str, ...]) -> Checked:
     model = numbers.model
-    simplex = _targets(numbers)
     points, trouble = _points(numbers, simplex)
     notes = []
     if simplex and points:
@@ -143,15 +143,16 @@ def _unfit(numbers: Numbers, instance: Instance, misfit: str) -> str:
 
 
 def _targets(numbers: Numbers) -> tuple[str, ...]:
-    """Leaves that are probabilities of classes: what log of a softmax is weighted with."""
-    model = numbers.model
-    if not (uses_function(model, "softmax") or uses_function(model, "log_softmax")):
+    """Leaves that may be probabilities of classes: what logarithms of outputs are weighted with."""
+    model, shapes = numbers.model, numbers.assignment.shapes
+    if not any(uses_function(model, name) for name in ("log", "log_softmax", "logsumexp")):
         return ()
-    shapes = numbers.assignment.shapes
     return tuple(
         leaf
-        for leaf in model.leaves
-        if leaf.split("^")[0].split("_")[0] in ("y", "Y", "t", "T") and leaf in shapes
+        for leaf, shape in shapes.items()
+        if leaf.split("^")[0].split("_")[0] in ("y", "Y", "t", "T")
+        and leaf not in model.definitions
+        and not numbers.assignment.sizes.is_number(shape)
     )
 
 

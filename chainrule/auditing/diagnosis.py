@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from chainrule.auditing.assign import CONSTANTS
 from chainrule.auditing.check import CORRECT, WRONG, Checked, Outcome, compare, known, shown
 from chainrule.auditing.edits import Edit, Vocabulary, edits, name_span, transpose_in
 from chainrule.auditing.names import pretty
@@ -72,15 +73,21 @@ def _holds(statement: Statement, texts: Sequence[str], checked: Checked) -> bool
         return False
     known_labels = {i.label for s, i in checked.model.checks if s is statement}
     instances = tuple(i for i in instances if i.label in known_labels)
-    names = {k for i in instances for side in i.sides for k in mentioned(side)}
-    unknown = [k for k in names if k not in numbers.assignment.shapes and not derivative(k)]
-    if unknown or not instances:
+    if not instances or any(_unknown(numbers, s) for i in instances for s in i.symbols):
         return False
     for points in (checked.points[:1], checked.points[1:]):
         for instance in instances:
             if compare(numbers, instance, points).status != CORRECT:
                 return False
     return True
+
+
+def _unknown(numbers: Numbers, node: Symbol) -> bool:
+    """Whether the model has no such symbol."""
+    if derivative(node.key) or node.key in CONSTANTS or numbers.shapes.kronecker(node):
+        return False
+    shapes = numbers.assignment.shapes
+    return node.key not in shapes and numbers.shapes.split(node)[0] not in shapes
 
 
 def tidy(text: str) -> str:
@@ -117,7 +124,9 @@ def vocabulary(statement: Statement, checked: Checked) -> Vocabulary:
         if len(key) == 1 and key in symbols and _is_count(checked.numbers, key)
         for text in (rf"\frac{{1}}{{{symbols[key]}}}", symbols[key])
     ]
-    return Vocabulary(symbols, tuple(slopes), tuple(scales), transpose_in(texts), _alike(checked.numbers, symbols))
+    return Vocabulary(symbols, tuple(slopes), tuple(scales), transpose_in(texts), _alike(checked.numbers, symbols),
+        statement.layers.below,
+    )
 
 
 def _alike(numbers: Numbers, keys: Mapping[str, str]) -> dict[str, list[str]]:

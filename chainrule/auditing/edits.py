@@ -43,6 +43,7 @@ class Vocabulary:
         scales: texts of factors such as 1/m.
         transpose: how the document writes a transpose.
         like: keys of the symbols of the same shape, by key.
+        counting: letters below a symbol that count layers.
     """
 
     symbols: dict[str, str]
@@ -50,6 +51,7 @@ class Vocabulary:
     scales: tuple[str, ...]
     transpose: str
     like: Mapping[str, Sequence[str]]
+    counting: frozenset[str] = frozenset()
 
 
 def transpose_in(texts: Sequence[str]) -> str:
@@ -70,7 +72,8 @@ def edits(text: str, root: Node, words: Vocabulary) -> Iterator[Edit]:
     yield from _slopes(text, root, nodes, words)
     yield from _products(text, nodes)
     yield from _names(text, nodes, words)
-    yield from _layers(text)
+    yield from _layers(text, words)
+    yield from _throughout(text, nodes, words)
     yield from _missing(text, root, nodes, words)
     yield from _left_out(text, nodes)
 
@@ -288,14 +291,51 @@ def _names(text: str, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit
                 yield Edit(_cut(text, span, new), f"{shown} should be {written}")
 
 
-def _layers(text: str) -> Iterator[Edit]:
+def _layers(text: str, words: Vocabulary) -> Iterator[Edit]:
     for match in _LAYER.finditer(text):
-        now = int(match[3] or 0)
-        for new in (now - 1, now + 1, now - 2):
-            offset = f"{new:+d}" if new else ""
-            changed = f"^{{{match[1]}{match[2]}{offset}{match[4]}}}"
-            mistake = f"layer {match[2]}{match[3] or ''} should be {match[2]}{offset}"
-            yield Edit(_cut(text, match.span(), changed), mistake)
+        yield from _other_layers(text, match, f"^{{{match[1]}", f"{match[4]}}}", match[2], match[3])
+    for letter in words.counting:
+        name = re.escape(letter)
+        for match in re.finditer(rf"_\s*(?:\{{\s*{name}\s*([+-]\d)?\s*\}}|{name}(?![A-Za-z]))", text):
+            yield from _other_layers(text, match, "_{", "}", letter, match[1])
+
+
+def _other_layers(
+    text: str, match: re.Match[str], before: str, after: str, letter: str, offset: str | None
+) -> Iterator[Edit]:
+    now = int(offset or 0)
+    base = re.search(r"\\?[A-Za-z]+(?:\s*\{[^{}]*\})?$", text[: match.start()])
+    shown = base[0] if base else ""
+    for new in (now - 1, now + 1, now - 2, now + 2):
+        index = letter + (f"{new:+d}" if new else "")
+        mistake = f"{shown}{match[0]} should be {shown}{before}{index}{after}"
+        yield Edit(_cut(text, match.span(), f"{before}{index}{after}"), mistake)
+
+
+def _throughout(text: str, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit]:
+    """One name instead of another wherever it stands: one misconception, several places."""
+    places: dict[str, list[Span]] = {}
+    for node in nodes:
+        if isinstance(node, Symbol):
+            span = name_span(text, node)
+            places.setdefault(text[slice(*span)].strip(), []).append(span)
+    keys = {written: key for key, written in words.symbols.items()}
+    for shown, spans in places.items():
+        if len(spans) < 2:
+            continue
+        others = [words.symbols[k] for k in words.like.get(keys.get(shown, ""), ())]
+        for letter in words.counting:
+            name = re.escape(letter)
+            match = re.search(rf"_\s*(?:\{{\s*{name}\s*([+-]\d)?\s*\}}|{name}(?![A-Za-z]))", shown)
+            if match:
+                now = int(match[1] or 0)
+                indices = [letter + (f"{n:+d}" if n else "") for n in (now - 1, now + 1)]
+                others += [f"{shown[: match.start()]}_{{{i}}}{shown[match.end() :]}" for i in indices]
+        for other in others:
+            new = text
+            for span in sorted(spans, reverse=True):
+                new = _cut(new, span, f" {other} ")
+            yield Edit(new, f"{shown} should be {other}")
 
 
 def _missing(text: str, root: Node, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit]:

@@ -168,14 +168,22 @@ class Inference:
                 continue
             if self.sizes.is_number(total):
                 total = kind.shape
-            elif sign == "/":
-                total = self._together(Fraction(node.factors[0], node.factors[1]), [Kind(total), kind])
+            elif sign == "/" or (sign == "*" and self._alike(total, kind.shape)):
+                both = Hadamard((node.factors[0], node.factors[1]))
+                total = self._together(both, [Kind(total), kind])
+            elif sign == "·" and ONE in total and self._alike(total, kind.shape):
+                total = NUMBER  # the dot product
             elif self.sizes.unify(total[1], kind.shape[0]):
                 total = (total[0], kind.shape[1])
             else:
                 shown = self.sizes.shown
                 raise Misfit(f"({shown(total)})({shown(kind.shape)}) do not multiply")
         return total
+
+    def _alike(self, a: Shape, b: Shape) -> bool:
+        """Whether two shapes are known to be the same and no product of them is defined."""
+        same = all(self.sizes.same(x, y) for x, y in zip(a, b, strict=True))
+        return same and not self.sizes.same(a[1], b[0])
 
     def _entry(self, node: Entry, of: Kind) -> tuple[tuple[str, int], ...]:
         letters = [x.key for x in node.below if isinstance(x, Symbol)]

@@ -25,6 +25,8 @@ from chainrule.auditing.statements import (
 from chainrule.texmath.evaluate import Meaning
 from chainrule.texmath.tree import Condition, Node, Number, Summation, Symbol, walk
 
+_SUBSCRIPTED = re.compile(r"(?<![A-Za-z\\])([fgh])\s*_|\\(phi|psi)\s*_")
+_PRIMED = re.compile(r"(?<![A-Za-z])\\?(f|g|h|phi|psi)\b\s*(?:_\w)?\s*(?:\^\s*\{?\s*\\prime|['′])")
 _FUNCTION_LETTERS = re.compile(r"(?<![A-Za-z\\])([fgh])\b|\\(phi|psi|sigma)\b")
 
 
@@ -124,9 +126,10 @@ def _title(every: Sequence[Section], full: Sequence[Section]) -> str:
 
 def _names(found: Sequence[tuple[Equation, int, int]]) -> frozenset[str]:
     """Letters that usually are functions but are symbols here: they stand alone on a left side."""
-    letters = {"f", "g", "h", "phi", "psi"}
-    alone = {canonical(e.sides[0].text) for e, _, _ in found if len(e.sides) > 1}
-    return frozenset(letters & alone)
+    alone = {canonical(e.sides[0].text).split("_")[0] for e, _, _ in found if len(e.sides) > 1}
+    text = " ".join(side.text for e, _, _ in found for side in e.sides)
+    below = {m[1] or m[2] for m in _SUBSCRIPTED.finditer(text)} - {m[1] for m in _PRIMED.finditer(text)}
+    return frozenset({"f", "g", "h", "phi", "psi"} & (alone | below))
 
 
 def _indices(part: Part) -> frozenset[str]:

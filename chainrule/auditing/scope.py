@@ -8,11 +8,12 @@ what it does not define anew, and a section that defines a symbol again has a mo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+import dataclasses
 from dataclasses import dataclass, field
 
 from chainrule.auditing.document import Section
-from chainrule.auditing.statements import Instance, Statement, derivative, symbols_of
-from chainrule.texmath.tree import Node
+from chainrule.auditing.statements import Instance, Statement, derivative, rewrite, symbols_of
+from chainrule.texmath.tree import Call, Node, Symbol, walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +176,35 @@ def join(model: Model, more: dict[str, Definition]) -> bool:
         return False
     known.update({key: d for key, d in more.items() if key not in known})
     return True
+
+
+LETTERS = ("f", "g", "h", "phi", "psi")  # functions that a text need not name
+
+
+def bind_functions(model: Model) -> None:
+    """Let g′(Z) be the derivative of what the model applies to Z, where it does not call that g."""
+    applied: dict[str, str] = {}
+    used: set[str] = set()
+    for definition in model.definitions.values():
+        for node in walk(definition.node):
+            if isinstance(node, Call):
+                used.add(node.function)
+                if len(node.args) == 1 and isinstance(node.args[0], Symbol):
+                    applied[node.args[0].key] = node.function
+
+    def change(node: Node) -> Node:
+        if not isinstance(node, Call) or node.function.split("^")[0] not in LETTERS:
+            return node
+        argument = node.args[0] if len(node.args) == 1 else None
+        if node.function in used or not isinstance(argument, Symbol) or not applied:
+            return node
+        function = applied.get(argument.key, node.function)
+        return dataclasses.replace(node, function=function)
+
+    model.checks = [
+        (s, dataclasses.replace(i, sides=tuple(rewrite(side, change) for side in i.sides)))
+        for s, i in model.checks
+    ]
 
 
 def ordered(definitions: dict[str, Definition]) -> dict[str, Definition]:

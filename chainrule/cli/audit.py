@@ -33,7 +33,7 @@ def audit(
         file: The document: Markdown, LaTeX or plain text.
         strict: Exit with 1 also if an equation could not be interpreted.
     """
-    from chainrule.auditing.audit import audit as audited
+    from chainrule.auditing.auditor import audit as audited
     from chainrule.cli.output import show, show_json
 
     report = audited(file)

@@ -21,7 +21,9 @@ from chainrule.auditing.reading import (
 from chainrule.auditing.report import (
     CORRECT, FORWARD, GRADIENT, MODEL, OTHER, UNCLEAR, WRONG, AuditReport, Finding, ModelFound,
 )  # fmt: skip
-from chainrule.auditing.scope import Definition, Model, Scope, join, mentioned, ordered
+from chainrule.auditing.scope import (
+    Definition, Model, Scope, bind_functions, join, mentioned, ordered,
+)  # fmt: skip
 from chainrule.auditing.statements import (
     LOSS_NAMES, Instance, Statement, claims_derivative, derivative, function_definition, is_update, symbols_of,
 )  # fmt: skip
@@ -227,6 +229,7 @@ class _Audit:
                     self._home(models, statement, closure)
         for model in models:
             model.definitions = ordered(model.definitions)
+            bind_functions(model)
         return sorted(models, key=lambda model: model.unit)
 
     def _home(self, models: list[Model], statement: Statement, closure: dict[str, Definition]) -> Model:
@@ -283,7 +286,8 @@ class _Audit:
                 continue
             checked = other
             names = ", ".join(dict.fromkeys(pretty(k) for k in changed))
-            part.notes[:] = [n for n in part.notes if not n.startswith(tuple(names.split(", ")))]
+            bases = tuple(k.split("^")[0].split("_")[0] for k in changed)
+            part.notes[:] = [n for n in part.notes if not n.startswith(bases)]
             note = f"{names}: as defined here, not the derivative of the whole loss; with it the rest is right"
             for each in left:
                 each.notes[:] = [*part.notes, note]
