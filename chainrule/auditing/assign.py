@@ -12,7 +12,7 @@ import functools
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
 
 from chainrule.auditing import prose
 from chainrule.auditing.infer import Inference, Kind, entry_axes
@@ -21,14 +21,24 @@ from chainrule.auditing.sizes import NUMBER, ONE, Misfit, Shape, Sizes
 from chainrule.auditing.statements import Instance, derivative, symbol, symbols_of
 from chainrule.texmath.names import whole
 from chainrule.texmath.tree import (
-    Hadamard, Node, Norm, Number, Ones, Summation, Symbol, Transpose, walk,
+    Hadamard,
+    Node,
+    Norm,
+    Number,
+    Ones,
+    Summation,
+    Symbol,
+    Transpose,
+    walk,
 )  # fmt: skip
 
 MOST_STATES = 4_000
 MISFIT, CONTRADICTS, ODD, SPREAD = 10.0, 60.0, 25.0, 30.0
 SIZE_NAMES = frozenset("mnNMBKkdDp")
 CONSTANTS = ("e", "pi")
-PLAIN_NUMBERS = frozenset({"eta", "alpha", "lambda", "epsilon", "beta", "gamma", "mu", "rho", "tau"})
+PLAIN_NUMBERS = frozenset(
+    {"eta", "alpha", "lambda", "epsilon", "beta", "gamma", "mu", "rho", "tau"}
+)
 
 
 @dataclass
@@ -229,7 +239,7 @@ class Shapes:
         infer = self.inference(state.shapes, state.sizes.copy())
         try:
             kinds = [infer(side) for side in instance.sides]
-            for left, right in zip(kinds, kinds[1:], strict=False):
+            for left, right in pairwise(kinds):
                 infer.equal(left, right)
         except Misfit as misfit:
             misfits = {**state.misfits, number: str(misfit)}

@@ -62,7 +62,10 @@ def _activation(upper: str, lowers: dict[str, tuple[object, ...]]) -> tuple[str,
                 if isinstance(argument, Symbol) and argument.key == lower:
                     name = "\\" + side.function if len(side.function) > 1 else side.function
                     text = f"{name}({lower})"
-                    return text, f"{upper} = {side.function}({lower}) is what the derivative implies"
+                    return (
+                        text,
+                        f"{upper} = {side.function}({lower}) is what the derivative implies",
+                    )
     return None
 
 

@@ -11,21 +11,48 @@ from chainrule.auditing import prose
 from chainrule.auditing.assign import Said, canonical
 from chainrule.auditing.assumed import assumed
 from chainrule.auditing.check import Checked, Outcome, check_model, is_gradient
-from chainrule.auditing.document import read_document
 from chainrule.auditing.diagnosis import explain
+from chainrule.auditing.document import read_document
 from chainrule.auditing.names import pretty
 from chainrule.auditing.notation import EVERYTHING
 from chainrule.auditing.reading import (
-    Part, as_derivatives, by_definition, functions_of, is_number, read_parts,
+    Part,
+    as_derivatives,
+    by_definition,
+    functions_of,
+    is_number,
+    read_parts,
 )  # fmt: skip
 from chainrule.auditing.report import (
-    CORRECT, FORWARD, GRADIENT, MODEL, OTHER, UNCLEAR, WRONG, AuditReport, Finding, ModelFound,
+    CORRECT,
+    FORWARD,
+    GRADIENT,
+    MODEL,
+    OTHER,
+    UNCLEAR,
+    WRONG,
+    AuditReport,
+    Finding,
+    ModelFound,
 )  # fmt: skip
 from chainrule.auditing.scope import (
-    Definition, Model, Scope, bind_functions, join, mentioned, ordered,
+    Definition,
+    Model,
+    Scope,
+    bind_functions,
+    join,
+    mentioned,
+    ordered,
 )  # fmt: skip
 from chainrule.auditing.statements import (
-    LOSS_NAMES, Instance, Statement, claims_derivative, derivative, function_definition, is_update, symbols_of,
+    LOSS_NAMES,
+    Instance,
+    Statement,
+    claims_derivative,
+    derivative,
+    function_definition,
+    is_update,
+    symbols_of,
 )  # fmt: skip
 from chainrule.errors import DataError, DataFileNotFoundError, did_you_mean
 
@@ -232,7 +259,9 @@ class _Audit:
             bind_functions(model)
         return sorted(models, key=lambda model: model.unit)
 
-    def _home(self, models: list[Model], statement: Statement, closure: dict[str, Definition]) -> Model:
+    def _home(
+        self, models: list[Model], statement: Statement, closure: dict[str, Definition]
+    ) -> Model:
         """The model of this part of the document to which definitions can be added."""
         part = self._part_of[statement.place]
         for model in reversed(models):
@@ -322,7 +351,6 @@ class _Audit:
         if outcome.status == WRONG and self._diagnose and role != "update":
             return explain(finding, statement, instance, outcome, each)
         return finding
-
 
     def _restated(self, statement: Statement) -> tuple[str, str] | None:
         """What running text says of shapes, or again of the model."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,12 @@ from chainrule.auditing.report import CORRECT, UNCLEAR, WRONG
 from chainrule.auditing.scope import Model
 from chainrule.auditing.sizes import Misfit
 from chainrule.auditing.statements import (
-    Instance, Statement, derivative, first_line, is_update, symbols_of,
+    Instance,
+    Statement,
+    derivative,
+    first_line,
+    is_update,
+    symbols_of,
 )  # fmt: skip
 from chainrule.errors import ChainruleError, FormulaError, ShapeError
 from chainrule.texmath.evaluate import Meaning
@@ -104,7 +110,9 @@ def check_model(
                 found.append(checked)
     if not found:
         reason = _why_unfit(model, shapes)
-        outcomes = [Outcome(UNCLEAR, f"the model does not fit together: {reason}")] * len(model.checks)
+        outcomes = [Outcome(UNCLEAR, f"the model does not fit together: {reason}")] * len(
+            model.checks
+        )
         return Checked(model, None, outcomes, problem=reason)
     return min(found, key=lambda checked: (checked.wrong, checked.unclear))
 
@@ -135,7 +143,7 @@ def _unfit(numbers: Numbers, instance: Instance, misfit: str) -> str:
     infer = numbers.shapes.inference(numbers.assignment.shapes, numbers.assignment.sizes.copy())
     try:
         kinds = [infer(side) for side in instance.sides]
-        for left, right in zip(kinds, kinds[1:], strict=False):
+        for left, right in itertools.pairwise(kinds):
             infer.equal(left, right)
     except Misfit as again:
         return f"shapes do not fit: {again}"
@@ -211,7 +219,7 @@ def compare_step(numbers: Numbers, instance: Instance, points: Sequence[Point]) 
             leaves = {k: np.abs(v) for k, v in point.values.items() if np.ndim(v) == 0}
             values = {**values, **leaves}
             gradient = values[named[0].key]
-            shift = np.random.default_rng(7).uniform(1, 2, gradient.shape)
+            shift = np.asarray(np.random.default_rng(7).uniform(1, 2, gradient.shape))
             moved = {**values, named[0].key: gradient + shift}
             change = numbers.evaluate(right, moved) - numbers.evaluate(right, values)
         except Undefined as undefined:
@@ -220,7 +228,7 @@ def compare_step(numbers: Numbers, instance: Instance, points: Sequence[Point]) 
             return Outcome(WRONG, _shape_reason(error), 1, instance)
         except (FormulaError, KeyError) as error:
             return Outcome(UNCLEAR, first_line(error), instance=instance)
-        factors = change / shift if change.shape == shift.shape else np.array([np.nan])
+        factors = np.asarray(change / shift if change.shape == gradient.shape else np.nan)
         if not np.allclose(factors, factors.flat[0], rtol=1e-6):
             what = "the step is no multiple of the derivative in it"
             return Outcome(UNCLEAR, what, instance=instance)
@@ -267,7 +275,12 @@ def _side(
         v in (1, f) for v, f in zip(value.shape[: len(axes or ())], first.shape, strict=False)
     )
     if same and axes:
-        value = np.broadcast_to(value, np.broadcast_shapes(value.shape, (*first.shape[: len(axes)], *value.shape[len(axes) :])))
+        value = np.broadcast_to(
+            value,
+            np.broadcast_shapes(
+                value.shape, (*first.shape[: len(axes)], *value.shape[len(axes) :])
+            ),
+        )
     if value.shape != first.shape:
         what = f"the left side is {shown(first)}, the right side {shown(value)}"
         return Outcome(WRONG, what, number, instance)

@@ -1,4 +1,4 @@
-"""A wrong equation explained: numbers at which it fails, what the mistake is, and the right form."""
+"""A wrong equation explained: numbers at which it fails, the mistake, and the right form."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from chainrule.auditing.assign import CONSTANTS
-from chainrule.auditing.check import CORRECT, WRONG, Checked, Outcome, compare, known, shown
-from chainrule.auditing.edits import Edit, Vocabulary, edits, name_span, transpose_in
+from chainrule.auditing.check import Checked, Outcome, compare, known
+from chainrule.auditing.edits import edits
 from chainrule.auditing.names import pretty
 from chainrule.auditing.notation import EVERYTHING, restored
 from chainrule.auditing.numbers import Array, Numbers, Point, Undefined
-from chainrule.auditing.report import Finding
+from chainrule.auditing.report import CORRECT, Finding
 from chainrule.auditing.scope import mentioned
+from chainrule.auditing.spans import Vocabulary, name_span, transpose_in
 from chainrule.auditing.statements import Instance, Statement, derivative, symbols_of
 from chainrule.errors import ChainruleError, FormulaError
 from chainrule.texmath import parse
@@ -124,7 +125,12 @@ def vocabulary(statement: Statement, checked: Checked) -> Vocabulary:
         if len(key) == 1 and key in symbols and _is_count(checked.numbers, key)
         for text in (rf"\frac{{1}}{{{symbols[key]}}}", symbols[key])
     ]
-    return Vocabulary(symbols, tuple(slopes), tuple(scales), transpose_in(texts), _alike(checked.numbers, symbols),
+    return Vocabulary(
+        symbols,
+        tuple(slopes),
+        tuple(scales),
+        transpose_in(texts),
+        _alike(checked.numbers, symbols),
         statement.layers.below,
     )
 
@@ -133,7 +139,7 @@ def _alike(numbers: Numbers, keys: Mapping[str, str]) -> dict[str, list[str]]:
     """For every symbol those of the same shape."""
     sizes, shapes = numbers.assignment.sizes, numbers.assignment.shapes
     roots = {k: tuple(sizes.root(s) for s in shapes[k]) for k in keys if k in shapes}
-    counts = {name for name in sizes.names.values()}
+    counts = set(sizes.names.values())
     return {
         k: [o for o in roots if o != k and roots[o] == roots[k] and o not in counts]
         for k in roots
@@ -254,6 +260,3 @@ def matrix(array: Array) -> str:
         return number(array.reshape(-1)[0])
     rows = array.reshape(-1, array.shape[-1])
     return "[" + "; ".join(" ".join(number(x) for x in row) for row in rows) + "]"
-
-
-__all__ = ["Edit", "WRONG", "explain", "matrix", "mended", "pretty", "shown"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from chainrule.auditing import latex
@@ -105,7 +105,7 @@ def read_document(text: str, name: str = "text") -> Document:
         raise DataError("the document holds NUL characters, so it is no text", where=name)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     kind = _kind(text, name)
-    text = {"markdown": _without_code, "latex": latex.plain, "text": lambda t: t}[kind](text)
+    text = _PREPARED[kind](text)
     headings = latex.headings(text) if kind == "latex" else _headings(text, kind)
     spans = list(_math(text)) or ([] if kind != "text" else list(_plain_lines(text)))
     if len(spans) > MOST_DISPLAYS:
@@ -141,9 +141,9 @@ def _without_code(text: str) -> str:
     while match := _FENCE.search(text, at):
         fence = match[1]
         closing = re.compile(rf"^[ \t>]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$", re.M)
-        end = closing.search(text, match.end())
-        stop = end.end() if end else len(text)
-        body = text[match.end() : end.start() if end else stop]
+        closed = closing.search(text, match.end())
+        stop = closed.end() if closed else len(text)
+        body = text[match.end() : closed.start() if closed else stop]
         parts.append(text[at : match.start()])
         if match[2] == "math":
             parts.append(f"$${body}$$")
@@ -234,6 +234,11 @@ def _dollar(text: str, at: int) -> int:
     return -1
 
 
+_PREPARED: dict[str, Callable[[str], str]] = {
+    "markdown": _without_code,
+    "latex": latex.plain,
+    "text": str,
+}
 _WORDS = re.compile(r"[A-Za-z]{3,}[ ,]+[A-Za-z]{3,}")
 _LIST_MARK = re.compile(r"[ \t]*(?:[-*•>]|\(?\d+[.)]|\([a-z]\))?[ \t]*")
 

@@ -8,64 +8,28 @@ in the author's own notation, and read by the parser again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
+from chainrule.auditing.spans import Edit, Vocabulary, below, bracketed, cut, name_span, wide
 from chainrule.texmath.tree import (
-    Add, Call, Hadamard, Negative, Node, Number, Product, Span, Symbol, Transpose,
-)  # fmt: skip
-
-_TRANSPOSES = (r"^\intercal", r"^\top", r"^{\top}", r"^{\mathsf{T}}", r"^{\mathrm{T}}", r"^{T}", "^T", ".T")
-_OPEN = re.compile(r"(\\left\s*|\\big[lg]?\s*|\\Big[lg]?\s*)?[(\[]\s*$")
-_CLOSE = re.compile(r"\s*(\\right\s*|\\big[rg]?\s*|\\Big[rg]?\s*)?[)\]]")
-_SIZE = re.compile(r"\\(left|big[lg]?|Big[lg]?)\s*$")
-_AFTER = re.compile(
-    r"\s*\^\s*(?!\{\s*[\[(])(?!\()|\.T\b|ᵀ|\s*\^\s*\{\s*\\(top|intercal|mathsf|mathrm)|\s*\^\s*\\(top|intercal)"
+    Add,
+    Call,
+    Hadamard,
+    Negative,
+    Node,
+    Number,
+    Product,
+    Span,
+    Symbol,
+    Transpose,
 )
+
 _LAYER = re.compile(r"\^\{([\[(])([lL])([+-]\d)?([\])])\}")
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A changed text, and the mistake that it mends."""
-
-    text: str
-    mistake: str
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """What a change may put in.
-
-    Attributes:
-        symbols: names as the document writes them, by key.
-        slopes: (what is missing, text) of derivatives of activations, as the document writes them.
-        scales: texts of factors such as 1/m.
-        transpose: how the document writes a transpose.
-        like: keys of the symbols of the same shape, by key.
-        counting: letters below a symbol that count layers.
-    """
-
-    symbols: dict[str, str]
-    slopes: tuple[tuple[str, str], ...]
-    scales: tuple[str, ...]
-    transpose: str
-    like: Mapping[str, Sequence[str]]
-    counting: frozenset[str] = frozenset()
-
-
-def transpose_in(texts: Sequence[str]) -> str:
-    """How a document writes a transpose."""
-    for text in texts:
-        for mark in _TRANSPOSES:
-            if mark in text:
-                return mark
-    return r"^\intercal"
 
 
 def edits(text: str, root: Node, words: Vocabulary) -> Iterator[Edit]:
     """Every single change of a formula, the likeliest mistakes first."""
-    nodes = list(_below(root))
+    nodes = list(below(root))
     yield from _signs(text, root, nodes)
     yield from _numbers(text, root, nodes, words)
     yield from _transposes(text, nodes, words)
@@ -76,51 +40,6 @@ def edits(text: str, root: Node, words: Vocabulary) -> Iterator[Edit]:
     yield from _throughout(text, nodes, words)
     yield from _missing(text, root, nodes, words)
     yield from _left_out(text, nodes)
-
-
-def _below(root: Node) -> Iterator[Node]:
-    """Every node, those in subscripts excepted."""
-    todo = [root]
-    while todo:
-        node = todo.pop()
-        yield node
-        if not isinstance(node, Symbol):
-            todo.extend(reversed(node.parts))
-
-
-def name_span(text: str, node: Symbol) -> Span:
-    """Where a name stands, without a transpose or power after it."""
-    begin, end = node.at
-    depth, at = 0, begin
-    while at < end:
-        character = text[at]
-        depth += (character in "{([") - (character in "})]")
-        if depth == 0 and at > begin and (_AFTER.match(text, at) or character == "'"):
-            break
-        at += 1
-    return begin, begin + len(text[begin:at].rstrip())
-
-
-def _cut(text: str, span: Span, new: str) -> str:
-    return text[: span[0]] + new + text[span[1] :]
-
-
-def _wide(text: str, node: Node) -> Span:
-    """Where a factor stands, its brackets included."""
-    if isinstance(node, Symbol):
-        return name_span(text, node)
-    begin, end = node.at
-    size = _SIZE.search(text[:begin])
-    begin = size.start() if size else begin
-    if isinstance(node, Add | Negative | Hadamard | Product):
-        before, after = _OPEN.search(text[:begin]), _CLOSE.match(text, end)
-        if before and after:
-            return before.start(), after.end()
-    return begin, end
-
-
-def _bracketed(text: str) -> str:
-    return rf"\left({text}\right)" if r"\left" in text else f"({text})"
 
 
 def _signs(text: str, root: Node, nodes: Sequence[Node]) -> Iterator[Edit]:
@@ -144,27 +63,29 @@ def _signs(text: str, root: Node, nodes: Sequence[Node]) -> Iterator[Edit]:
                 if plus >= 0:
                     yield Edit(text[:plus] + "-" + text[plus + 1 :], mistake)
             else:
-                yield Edit(_cut(text, (term.at[0], term.at[0]), "-"), mistake)
+                yield Edit(cut(text, (term.at[0], term.at[0]), "-"), mistake)
         if len(node.terms) == 2 and isinstance(node.terms[1], Negative):
             a, b = text[slice(*node.terms[0].at)], text[slice(*node.terms[1].of.at)]
             if not isinstance(node.terms[0], Negative):
-                yield Edit(_cut(text, node.at, f"{b} - {a}"), f"{a.strip()} and {b.strip()} are swapped")
+                yield Edit(
+                    cut(text, node.at, f"{b} - {a}"), f"{a.strip()} and {b.strip()} are swapped"
+                )
     if not stripped.startswith("-"):
-        yield Edit("-" + (_bracketed(text) if isinstance(root, Add) else text), "the sign is wrong")
+        yield Edit("-" + (bracketed(text) if isinstance(root, Add) else text), "the sign is wrong")
 
 
 def _numbers(text: str, root: Node, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit]:
     for node in nodes:
         if isinstance(node, Number) and text[slice(*node.at)].strip():
-            for new, mistake in ((2, _twice), (0.5, _half)):
-                value = node.value * new
+            for factor, said in ((2, _twice), (0.5, _half)):
+                value = node.value * factor
                 if value == int(value) and value:
-                    yield Edit(_cut(text, node.at, f"{int(value)}"), mistake(node.value, value))
+                    yield Edit(cut(text, node.at, f"{int(value)}"), said(node.value, value))
             for value in (1.0, 2.0, 3.0):
                 if value not in (node.value, 2 * node.value, node.value / 2):
                     mistake = f"{node.value:g} should be {value:g}"
-                    yield Edit(_cut(text, node.at, f"{value:g}"), mistake)
-    whole = _bracketed(text) if isinstance(root, Add | Hadamard) else text
+                    yield Edit(cut(text, node.at, f"{value:g}"), mistake)
+    whole = bracketed(text) if isinstance(root, Add | Hadamard) else text
     yield Edit(f"2{_apart(whole)}", "the factor 2 is missing")
     yield Edit(rf"\frac{{1}}{{2}} {whole}", "the factor 1/2 is missing")
     for scale in words.scales:
@@ -179,7 +100,7 @@ def _numbers(text: str, root: Node, nodes: Sequence[Node], words: Vocabulary) ->
             for term in node.terms:
                 inner = term.of if isinstance(term, Negative) else term
                 yield Edit(
-                    _cut(text, (inner.at[0], inner.at[0]), r"2 \cdot "),
+                    cut(text, (inner.at[0], inner.at[0]), r"2 \cdot "),
                     f"the factor 2 is missing before {text[slice(*inner.at)].strip()}",
                 )
 
@@ -203,20 +124,18 @@ def _plain(scale: str) -> str:
 def _transposes(text: str, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit]:
     for node in nodes:
         if isinstance(node, Transpose):
-            inner = _wide(text, node.of)
+            inner = wide(text, node.of)
             shown = text[slice(*inner)].strip()
-            yield Edit(
-                _cut(text, node.at, text[slice(*inner)]), f"{shown} should not be transposed"
-            )
+            yield Edit(cut(text, node.at, text[slice(*inner)]), f"{shown} should not be transposed")
     transposed = {id(n.of) for n in nodes if isinstance(n, Transpose)}
     for node in nodes:
         if isinstance(node, Symbol | Add | Hadamard | Product) and id(node) not in transposed:
-            span = _wide(text, node)
+            span = wide(text, node)
             bare = text[slice(*span)].strip()
             if not isinstance(node, Symbol) and span == node.at:
                 continue
             new = f"({bare})" if isinstance(node, Symbol) and "^" in bare else bare
-            yield Edit(_cut(text, span, new + words.transpose), f"{bare} must be transposed")
+            yield Edit(cut(text, span, new + words.transpose), f"{bare} must be transposed")
 
 
 def _slopes(text: str, root: Node, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit]:
@@ -225,19 +144,23 @@ def _slopes(text: str, root: Node, nodes: Sequence[Node], words: Vocabulary) -> 
             shown = text[slice(*node.at)]
             if node.primes:
                 without = re.sub(r"^(\\?[A-Za-z]+)\s*(\^\{?\\prime\}?|['′]+)", r"\1", shown)
-                yield Edit(_cut(text, node.at, without), f"{shown.strip()} should not be derived")
+                yield Edit(cut(text, node.at, without), f"{shown.strip()} should not be derived")
             else:
                 derived = re.sub(r"^(\\?[A-Za-z]+)", r"\1'", shown, count=1)
                 if derived != shown:
-                    yield Edit(_cut(text, node.at, derived), f"{shown.strip()} should be derived")
+                    yield Edit(cut(text, node.at, derived), f"{shown.strip()} should be derived")
     for node in [root, *[n for n in nodes if n is not root and isinstance(n, _FACTORS)]]:
-        span = _wide(text, node) if node is not root else (0, len(text))
+        span = wide(text, node) if node is not root else (0, len(text))
         inside = text[slice(*span)].strip()
-        inside = _bracketed(inside) if isinstance(node, Add | Product) and span in (node.at, (0, len(text))) else inside
+        inside = (
+            bracketed(inside)
+            if isinstance(node, Add | Product) and span in (node.at, (0, len(text)))
+            else inside
+        )
         for missing, slope in words.slopes:
             mistake = f"the factor {missing} is missing"
             new = rf"{inside} \odot {slope}"
-            yield Edit(_cut(text, span, new if node is root else _bracketed(new)), mistake)
+            yield Edit(cut(text, span, new if node is root else bracketed(new)), mistake)
             if node is root:
                 yield Edit(f"{text} {slope}", mistake)
 
@@ -248,36 +171,53 @@ _FACTORS = (Add, Hadamard, Product, Symbol)
 def _products(text: str, nodes: Sequence[Node]) -> Iterator[Edit]:
     for node in nodes:
         if isinstance(node, Product):
-            spans = [_wide(text, f) for f in node.factors]
+            spans = [wide(text, f) for f in node.factors]
             for i in range(len(spans) - 1):
                 a, b = text[slice(*spans[i])].strip(), text[slice(*spans[i + 1])].strip()
                 new = f"{b} {a}"
-                yield Edit(_cut(text, (spans[i][0], spans[i + 1][1]), new), f"{a} and {b} are in the wrong order")
+                yield Edit(
+                    cut(text, (spans[i][0], spans[i + 1][1]), new),
+                    f"{a} and {b} are in the wrong order",
+                )
                 new = rf"{a} \odot {b}"
-                yield Edit(_cut(text, (spans[i][0], spans[i + 1][1]), new), f"{a} and {b} must be multiplied entry by entry (⊙)")
+                yield Edit(
+                    cut(text, (spans[i][0], spans[i + 1][1]), new),
+                    f"{a} and {b} must be multiplied entry by entry (⊙)",
+                )
             for i, span in enumerate(spans):
                 rest = " ".join(text[slice(*s)].strip() for j, s in enumerate(spans) if j != i)
                 head, tail = text[: spans[0][0]], text[spans[-1][1] :]
-                yield Edit(head + rest + tail, f"the factor {text[slice(*span)].strip()} is too much")
+                yield Edit(
+                    head + rest + tail, f"the factor {text[slice(*span)].strip()} is too much"
+                )
             if len(spans) > 2:
                 first, last = text[slice(*spans[0])].strip(), text[slice(*spans[-1])].strip()
                 middle = text[spans[0][1] : spans[-1][0]].strip()
                 new = f"{last} {middle} {first}"
-                yield Edit(_cut(text, (spans[0][0], spans[-1][1]), new), f"{first} and {last} are swapped")
+                yield Edit(
+                    cut(text, (spans[0][0], spans[-1][1]), new), f"{first} and {last} are swapped"
+                )
                 moved = f"{text[spans[1][0] : spans[-1][1]].strip()} {first}"
-                yield Edit(_cut(text, (spans[0][0], spans[-1][1]), moved), f"{first} must stand at the end")
+                yield Edit(
+                    cut(text, (spans[0][0], spans[-1][1]), moved), f"{first} must stand at the end"
+                )
                 moved = f"{last} {text[spans[0][0] : spans[-2][1]].strip()}"
-                yield Edit(_cut(text, (spans[0][0], spans[-1][1]), moved), f"{last} must stand at the beginning")
+                yield Edit(
+                    cut(text, (spans[0][0], spans[-1][1]), moved),
+                    f"{last} must stand at the beginning",
+                )
         elif isinstance(node, Hadamard):
-            spans = [_wide(text, f) for f in node.factors]
+            spans = [wide(text, f) for f in node.factors]
             for i in range(len(spans)):
-                rest = r" \odot ".join(text[slice(*s)].strip() for j, s in enumerate(spans) if j != i)
+                rest = r" \odot ".join(
+                    text[slice(*s)].strip() for j, s in enumerate(spans) if j != i
+                )
                 mistake = f"the factor {text[slice(*spans[i])].strip()} is too much"
-                yield Edit(_cut(text, (spans[0][0], spans[-1][1]), rest), mistake)
+                yield Edit(cut(text, (spans[0][0], spans[-1][1]), rest), mistake)
             for i in range(len(spans) - 1):
                 a, b = text[slice(*spans[i])].strip(), text[slice(*spans[i + 1])].strip()
                 mistake = f"{a} and {b} must be multiplied as matrices"
-                yield Edit(_cut(text, (spans[i][0], spans[i + 1][1]), f"{a} {b}"), mistake)
+                yield Edit(cut(text, (spans[i][0], spans[i + 1][1]), f"{a} {b}"), mistake)
 
 
 def _names(text: str, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit]:
@@ -288,7 +228,7 @@ def _names(text: str, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit
             for key in words.like.get(node.key, ()):
                 written = words.symbols[key]
                 new = f" {written} " if text[span[1] : span[1] + 1].isalpha() else f" {written}"
-                yield Edit(_cut(text, span, new), f"{shown} should be {written}")
+                yield Edit(cut(text, span, new), f"{shown} should be {written}")
 
 
 def _layers(text: str, words: Vocabulary) -> Iterator[Edit]:
@@ -296,7 +236,9 @@ def _layers(text: str, words: Vocabulary) -> Iterator[Edit]:
         yield from _other_layers(text, match, f"^{{{match[1]}", f"{match[4]}}}", match[2], match[3])
     for letter in words.counting:
         name = re.escape(letter)
-        for match in re.finditer(rf"_\s*(?:\{{\s*{name}\s*([+-]\d)?\s*\}}|{name}(?![A-Za-z]))", text):
+        for match in re.finditer(
+            rf"_\s*(?:\{{\s*{name}\s*([+-]\d)?\s*\}}|{name}(?![A-Za-z]))", text
+        ):
             yield from _other_layers(text, match, "_{", "}", letter, match[1])
 
 
@@ -309,7 +251,7 @@ def _other_layers(
     for new in (now - 1, now + 1, now - 2, now + 2):
         index = letter + (f"{new:+d}" if new else "")
         mistake = f"{shown}{match[0]} should be {shown}{before}{index}{after}"
-        yield Edit(_cut(text, match.span(), f"{before}{index}{after}"), mistake)
+        yield Edit(cut(text, match.span(), f"{before}{index}{after}"), mistake)
 
 
 def _throughout(text: str, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit]:
@@ -330,16 +272,18 @@ def _throughout(text: str, nodes: Sequence[Node], words: Vocabulary) -> Iterator
             if match:
                 now = int(match[1] or 0)
                 indices = [letter + (f"{n:+d}" if n else "") for n in (now - 1, now + 1)]
-                others += [f"{shown[: match.start()]}_{{{i}}}{shown[match.end() :]}" for i in indices]
+                others += [
+                    f"{shown[: match.start()]}_{{{i}}}{shown[match.end() :]}" for i in indices
+                ]
         for other in others:
             new = text
             for span in sorted(spans, reverse=True):
-                new = _cut(new, span, f" {other} ")
+                new = cut(new, span, f" {other} ")
             yield Edit(new, f"{shown} should be {other}")
 
 
 def _missing(text: str, root: Node, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit]:
-    whole = _bracketed(text) if isinstance(root, Add | Hadamard) else text
+    whole = bracketed(text) if isinstance(root, Add | Hadamard) else text
     for written in words.symbols.values():
         for factor in (written + words.transpose, written):
             if "^" in written and factor != written:
@@ -350,11 +294,14 @@ def _missing(text: str, root: Node, nodes: Sequence[Node], words: Vocabulary) ->
     yield Edit(rf"{whole} \vec{{1}}", "the sum over the examples is missing")
     for node in nodes:
         if isinstance(node, Hadamard | Product) and node is not root:
-            span = _wide(text, node)
+            span = wide(text, node)
             inside = text[slice(*span)].strip()
             for written in words.symbols.values():
                 for factor in (written + words.transpose, written):
-                    yield Edit(_cut(text, span, f"{factor} {inside}"), f"the factor {factor} is missing before {inside}")
+                    yield Edit(
+                        cut(text, span, f"{factor} {inside}"),
+                        f"the factor {factor} is missing before {inside}",
+                    )
 
 
 def _left_out(text: str, nodes: Sequence[Node]) -> Iterator[Edit]:
@@ -367,7 +314,14 @@ def _left_out(text: str, nodes: Sequence[Node]) -> Iterator[Edit]:
                 if not i:
                     after = re.sub(r"^\s*\+", "", after)
                     if not isinstance(node.terms[1], Negative):
-                        begin = text.rfind("+", 0, end) + 1 if "+" in text[term.at[1] : end] else begin
-                        yield Edit(text[: term.at[0]] + text[end:], f"the term {text[slice(*term.at)].strip()} is too much")
+                        begin = (
+                            text.rfind("+", 0, end) + 1 if "+" in text[term.at[1] : end] else begin
+                        )
+                        yield Edit(
+                            text[: term.at[0]] + text[end:],
+                            f"the term {text[slice(*term.at)].strip()} is too much",
+                        )
                         continue
-                yield Edit(text[:begin] + after, f"the term {text[slice(*term.at)].strip()} is too much")
+                yield Edit(
+                    text[:begin] + after, f"the term {text[slice(*term.at)].strip()} is too much"
+                )

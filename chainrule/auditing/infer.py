@@ -31,7 +31,17 @@ from chainrule.texmath.tree import (
 )
 
 # Functions of all entries together.
-REDUCE = {"sum", "mean", "trace", "tr", "det", "mse", "norm", "cross_entropy", "softmax_cross_entropy"}
+REDUCE = {
+    "sum",
+    "mean",
+    "trace",
+    "tr",
+    "det",
+    "mse",
+    "norm",
+    "cross_entropy",
+    "softmax_cross_entropy",
+}
 
 
 @dataclass(frozen=True)
@@ -189,9 +199,7 @@ class Inference:
         letters = [x.key for x in node.below if isinstance(x, Symbol)]
         return self._axes([of, Kind(NUMBER, entry_axes(self.sizes, of.shape, letters, "it"))])
 
-    def _bound(
-        self, node: Call, axes: tuple[tuple[str, int], ...]
-    ) -> tuple[tuple[str, int], ...]:
+    def _bound(self, node: Call, axes: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
         """max_k x_k no longer depends on k."""
         bound = {x.key for x in node.below if isinstance(x, Symbol)}
         return tuple(a for a in axes if a[0] not in bound)

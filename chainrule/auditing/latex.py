@@ -84,7 +84,9 @@ def _without_verbatim(text: str) -> str:
 
 def _definitions(text: str) -> tuple[str, dict[str, tuple[int, str]]]:
     """The text without the definitions of macros, and these: how many arguments, what they are."""
-    parts, at, macros = [], 0, {}
+    parts: list[str] = []
+    at = 0
+    macros: dict[str, tuple[int, str]] = {}
     while match := _DEFINES.search(text, at):
         end = group_end(text, match.end() - 1)
         if not end:

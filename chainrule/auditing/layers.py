@@ -43,7 +43,9 @@ class Layers:
         sides = tuple(self._numbered(text, self.last, COUNT) for text in texts)
         if self.above:  # a^0 is no power
             sides = tuple(_FIRST.sub(r"^{(\1)}", side) for side in sides)
-        letters = [v for v in sorted(self.above | self.below) if any(self._uses(s, v) for s in sides)]
+        letters = [
+            v for v in sorted(self.above | self.below) if any(self._uses(s, v) for s in sides)
+        ]
         if not letters:
             return [("", sides)]
         letter = letters[0]

@@ -121,7 +121,10 @@ def _term_after(text: str, at: int) -> int:
 def _series(first: str, last: str) -> tuple[list[str], str] | None:
     """The terms from the first to the last, and what the last number is called."""
     ones, ends = list(_SUBSCRIPT.finditer(first)), list(_SUBSCRIPT.finditer(last))
-    if len(ones) != len(ends) or _SUBSCRIPT.sub("_", first).split() != _SUBSCRIPT.sub("_", last).split():
+    if (
+        len(ones) != len(ends)
+        or _SUBSCRIPT.sub("_", first).split() != _SUBSCRIPT.sub("_", last).split()
+    ):
         return None
     count = ""
     for one, end in zip(ones, ends, strict=True):

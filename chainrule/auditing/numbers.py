@@ -8,17 +8,16 @@ equations, evaluated by `chainrule.texmath` at arguments with a tiny imaginary p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.auditing.assign import Assignment, Shapes
 from chainrule.auditing.notation import EVERYTHING
-from chainrule.auditing.scope import Definition, Model, mentioned
+from chainrule.auditing.points import Draw, Point
+from chainrule.auditing.scope import Model, mentioned
 from chainrule.auditing.sizes import ONE, Shape
 from chainrule.auditing.statements import derivative, symbol, symbols_of
-from chainrule.errors import ChainruleError
 from chainrule.texmath.calls import Functions
 from chainrule.texmath.evaluate import Meaning
 from chainrule.texmath.indices import free_indices
@@ -32,13 +31,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 TINY = 1e-40  # the imaginary part of a complex step: its square vanishes beside 1
 DIFFERENCE = 1e-4
 AGREE = 1e-5  # between a complex step and differences, of the largest derivative
-SMALL = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
 
 
 STEPS = "\0step"  # the index that counts points evaluated at once
 
 
-class Steps(np.ndarray):  # type: ignore[type-arg]
+class Steps(np.ndarray):
     """An array whose first axis counts points that are evaluated at once."""
 
 
@@ -55,23 +53,8 @@ class _Given(Given):
         return Value(np.asarray(array), (STEPS,), matrix=array.ndim > 1)
 
 
-class Undefined(Exception):  # noqa: N818 - a finding, not a failure of the program
+class Undefined(Exception):
     """A derivative that the document's equations do not define; the message says why."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """Values for the symbols of a model.
-
-    Attributes:
-        values: by key: numbers, and arrays with two axes.
-        sizes: (name, number) of the sizes that have names.
-        directions: for every leaf where ∇ without an index moves it.
-    """
-
-    values: Mapping[str, Array]
-    sizes: tuple[tuple[str, int], ...]
-    directions: Mapping[str, Array]
 
 
 class Numbers:
@@ -99,8 +82,8 @@ class Numbers:
         self.shapes = shapes
         self.assignment = assignment
         self.examples = examples
-        self.counts = dict(counts or {})
         self._functions = Functions(functions)
+        self._draw = Draw(model, shapes, assignment, examples, counts or {})
         self._derived: dict[tuple[int, str], Array | Undefined] = {}
         self._forward: dict[int, dict[str, Array]] = {}
         self._kept: list[Point] = []
@@ -109,89 +92,22 @@ class Numbers:
         self._at_signs: dict[int, tuple[Node, bool]] = {}
         self._definitions = list(model.definitions.values())
         self._below = {
-            d.key: {k for k in mentioned(d.node)} | {self._stem(k) for k in mentioned(d.node)}
+            d.key: set(mentioned(d.node)) | {self._stem(k) for k in mentioned(d.node)}
             for d in self._definitions
         }
 
     def _stem(self, key: str) -> str:
         return self.shapes.split(symbol(key))[0]
 
-    # points
-
     def point(self, seed: int, style: str = "random", simplex: Iterable[str] = ()) -> Point:
-        """Values at random.
-
-        Args:
-            seed: the same seed gives the same point.
-            style: "random"; "positive", where logarithms are to exist; "whole" for small whole
-                numbers, "single" for these with all sizes 1.
-            simplex: symbols whose entries are the probabilities of classes.
-        """
-        draw = np.random.default_rng([seed, len(style)])
-        numbers = self._numbers(draw, style)
-        sizes = self.assignment.sizes
-        values: dict[str, Array] = {k: np.asarray(float(n)) for k, n in self.counts.items()}
-        directions: dict[str, Array] = {}
-        for key, shape in self.assignment.shapes.items():
-            if key in self.model.definitions or self._defined_entries(key) or key in values:
-                continue
-            named = next((s for s, name in sizes.names.items() if name == key), None)
-            if named is not None and sizes.root(named) in numbers:
-                values[key] = np.asarray(float(numbers[sizes.root(named)]))
-                continue
-            dims = tuple(numbers.get(sizes.root(s), 1) for s in shape)
-            full = () if sizes.is_number(shape) else dims
-            if derivative(key) is None:
-                values[key] = _drawn(draw, full, style, key)
-                directions[key] = draw.standard_normal(full)
-        for key in simplex:
-            if key in values:
-                values[key] = self._probabilities(draw, values[key], style)
-        named_sizes = tuple(
-            (name, numbers[sizes.root(s)])
-            for s, name in sorted(sizes.names.items(), key=lambda item: item[1])
-            if s != ONE and not name.isdigit() and sizes.root(s) in numbers
-        )
-        return Point(values, named_sizes, directions)
+        """Values at random; see `chainrule.auditing.points`."""
+        return self._draw.point(seed, style, simplex)
 
     def sample(self, seed: int, style: str) -> Point:
-        """The same as `point`, kept for the next caller."""
+        """The same, kept for the next caller."""
         if (seed, style) not in self._samples:
             self._samples[seed, style] = self.point(seed, style)
         return self._samples[seed, style]
-
-    def _defined_entries(self, key: str) -> bool:
-        return any(self._stem(d.key) == key for d in self._definitions)
-
-    def _numbers(self, draw: np.random.Generator, style: str) -> dict[int, int]:
-        """A number for every size; all different, those that the text gives as it says."""
-        sizes = self.assignment.sizes
-        used = [sizes.root(s) for shape in self.assignment.shapes.values() for s in shape]
-        roots = [r for r in dict.fromkeys(used) if r != ONE]
-        fixed = {r: int(sizes.names[r]) for r in roots if sizes.names.get(r, "").isdigit()}
-        fixed = {r: n for r, n in fixed.items() if 0 < n <= 64}
-        free = [r for r in roots if r not in fixed]
-        pool = [n for n in SMALL if n not in fixed.values()]
-        pool += list(range(14, 14 + len(free)))
-        if style == "single":
-            return fixed | dict.fromkeys(free, 1)
-        if style != "whole":
-            several = max(6, len(free))
-            pool = [pool[i] for i in draw.permutation(several)]
-        return fixed | dict(zip(free, pool, strict=False))
-
-    def _probabilities(self, draw: np.random.Generator, like: Array, style: str) -> Array:
-        if like.ndim < 2:
-            return like
-        axis = 0 if like.shape[1] == 1 or (self.examples == "columns" and like.shape[0] > 1) else 1
-        if style in ("whole", "single"):
-            hot = np.zeros(like.shape)
-            lines = np.moveaxis(hot, axis, 0)
-            for i in range(lines.shape[1]):
-                lines[draw.integers(len(lines)), i] = 1.0
-            return hot
-        raised = np.exp(draw.standard_normal(like.shape))
-        return np.asarray(raised / raised.sum(axis=axis, keepdims=True))
 
     # values
 
@@ -225,7 +141,8 @@ class Numbers:
         names = (*missing, *found.indices)  # what does not depend on an index is the same for all
         places = [names.index(i) for i in order]
         result = np.transpose(array, [*places, *range(len(places), array.ndim)])
-        result = result[..., 0, 0] if found.matrix and found.shape == (1, 1) else result
+        if found.matrix and found.shape == (1, 1):
+            result = result.reshape(result.shape[:-2])
         return result.view(Steps) if STEPS in found.indices else np.asarray(result)
 
     def _uses_at(self, node: Node) -> bool:
@@ -236,7 +153,10 @@ class Numbers:
         return self._at_signs[id(node)][1]
 
     def forward(
-        self, values: Mapping[str, Array], fixed: Mapping[str, Array], wanted: Iterable[str] | None = None
+        self,
+        values: Mapping[str, Array],
+        fixed: Mapping[str, Array],
+        wanted: Iterable[str] | None = None,
     ) -> dict[str, Array]:
         """Values of everything that is defined.
 
@@ -275,6 +195,9 @@ class Numbers:
     def depends(self, upper: str, lower: str) -> bool:
         """Whether one symbol is computed from another."""
         return lower in self._needed([upper]) and upper != lower
+
+    def _defined_entries(self, key: str) -> bool:
+        return any(self._stem(d.key) == key for d in self._definitions)
 
     # derivatives
 
@@ -412,15 +335,6 @@ class Numbers:
         return self.assignment.sizes.is_number(shape)
 
 
-def _drawn(draw: np.random.Generator, shape: tuple[int, ...], style: str, key: str) -> Array:
-    if style == "positive":
-        return np.asarray(draw.uniform(0.1, 0.9, shape))
-    if style in ("whole", "single"):
-        whole = draw.integers(-2, 4, shape).astype(float)
-        return np.asarray(np.where(whole == 0, 1.0, whole))
-    return np.asarray(0.2 + 0.8 * draw.standard_normal(shape))
-
-
 def looked_up(node: Symbol) -> str:
     """The name under which `chainrule.texmath` looks for the value of a symbol."""
     layer = spelled(node.layer) if node.layer is not None else ""
@@ -439,6 +353,3 @@ def uses_function(model: Model, name: str) -> bool:
         for d in model.definitions.values()
         for x in walk(d.node)
     )
-
-
-__all__ = ["ChainruleError", "Definition", "Numbers", "Point", "Symbol", "Undefined"]

@@ -26,7 +26,9 @@ _KINDS = re.compile(
     r"\b(scalars?|numbers?|row[ -]vectors?|column[ -]vectors?|vectors?|matrix|matrices)\b", re.I
 )
 _NOUNS = {"weight": "w", "bias": "b", "input": "x", "target": "y", "label": "y"}
-_NOUN = re.compile(r"\b(weight|bias|input|target|label)(?:e?s)?\b(?!\s+(?:vector\s+|matrix\s+)?\$)", re.I)
+_NOUN = re.compile(
+    r"\b(weight|bias|input|target|label)(?:e?s)?\b(?!\s+(?:vector\s+|matrix\s+)?\$)", re.I
+)
 _NEGATED = re.compile(r"\b(instead of|not|rather than|no longer|unlike)\b[^,;]*", re.I)
 _FUNCTIONS = {
     "sigmoid": r"\b(sigmoid|logistic (function|activation))", "relu": r"\brelu\b|rectified linear",
@@ -130,11 +132,14 @@ def _subject(sentence: str, before: list[re.Match[str]], between: str) -> tuple[
 
 
 def _kinds(sentence: str) -> Iterator[Shape]:
-    """"scalar parameters $w$ and $b$", "$x$ and $y$ are row vectors", "the bias is a scalar"."""
+    """ "scalar parameters $w$ and $b$", "$x$ and $y$ are row vectors", "the bias is a scalar"."""
     text = _NEGATED.sub(lambda m: " " * len(m[0]), sentence)
     for match in _KINDS.finditer(text):
         kind = _kind_word(match[1])
-        ahead = re.match(r"(?:\s+(?!of\b|with\b|whose\b)[a-z-]+){0,2}?\s*((?:\$[^$]+\$(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)", text[match.end() :])
+        ahead = re.match(
+            r"(?:\s+(?!of\b|with\b|whose\b)[a-z-]+){0,2}?\s*((?:\$[^$]+\$(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)",
+            text[match.end() :],
+        )
         behind = re.search(
             r"((?:\$[^$]+\$(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)\s*(?:is|are|be|denotes?|as|,)?"
             r"(?:\s+[a-z]+){0,3}\s+$",
@@ -145,7 +150,11 @@ def _kinds(sentence: str) -> Iterator[Shape]:
         elif ahead:
             listed = ahead[1]
         else:
-            noun = re.search(r"\b(weight|bias)(?:e?s)?(?: [a-z]+)? (?:is|are|be)(?: [a-z]+){0,2} $", text[: match.start()], re.I)
+            noun = re.search(
+                r"\b(weight|bias)(?:e?s)?(?: [a-z]+)? (?:is|are|be)(?: [a-z]+){0,2} $",
+                text[: match.start()],
+                re.I,
+            )
             if noun and not noun.group(0).count("$"):
                 yield Shape(_NOUNS[noun[1].lower()], kind, _sizes(kind), noun=True)
             continue

@@ -1,5 +1,7 @@
-"""From a document to statements: equations parsed with what each part of the document means by its
-letters, and δ and dW replaced by the derivatives for which they stand."""
+"""From a document to statements: equations parsed as each part of the document means its letters.
+
+δ and dW become the derivatives for which they stand.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,19 @@ import numpy as np
 from chainrule.auditing import prose
 from chainrule.auditing.assign import canonical
 from chainrule.auditing.document import Document, Section
-from chainrule.auditing.names import pretty
 from chainrule.auditing.layers import Layers, layers
+from chainrule.auditing.names import pretty
 from chainrule.auditing.notation import COUNT, EVERYTHING, plain
 from chainrule.auditing.rows import Equation, equations
 from chainrule.auditing.scope import units
 from chainrule.auditing.statements import (
-    INDEX_LETTERS, LOSS_NAMES, Statement, derivative, function_definition, read, symbol,
+    INDEX_LETTERS,
+    LOSS_NAMES,
+    Statement,
+    derivative,
+    function_definition,
+    read,
+    symbol,
     symbols_of,
 )  # fmt: skip
 from chainrule.texmath.evaluate import Meaning
@@ -128,7 +136,9 @@ def _names(found: Sequence[tuple[Equation, int, int]]) -> frozenset[str]:
     """Letters that usually are functions but are symbols here: they stand alone on a left side."""
     alone = {canonical(e.sides[0].text).split("_")[0] for e, _, _ in found if len(e.sides) > 1}
     text = " ".join(side.text for e, _, _ in found for side in e.sides)
-    below = {m[1] or m[2] for m in _SUBSCRIPTED.finditer(text)} - {m[1] for m in _PRIMED.finditer(text)}
+    below = {m[1] or m[2] for m in _SUBSCRIPTED.finditer(text)} - {
+        m[1] for m in _PRIMED.finditer(text)
+    }
     return frozenset({"f", "g", "h", "phi", "psi"} & (alone | below))
 
 
@@ -197,7 +207,10 @@ def by_definition(part: Part) -> list[str]:
         if s.instances and isinstance(i.sides[0], Symbol)
     }  # fmt: skip
     defined = {s.defines for s in part.statements} | {
-        i.sides[0].key for s in part.statements for i in s.instances if isinstance(i.sides[0], Symbol)
+        i.sides[0].key
+        for s in part.statements
+        for i in s.instances
+        if isinstance(i.sides[0], Symbol)
     }
     changed = [
         k for k, (_, lower) in part.aliases.items()
@@ -236,9 +249,7 @@ def _loss(part: Part) -> str:
 def _aliases(part: Part, loss: str) -> dict[str, tuple[Symbol, Symbol]]:
     """Names that stand for derivatives: by an equation that says so, else by convention."""
     found: dict[str, tuple[Symbol, Symbol]] = {}
-    all_keys = {
-        s.key: s for x in part.statements for i in x.instances for s in i.symbols
-    }
+    all_keys = {s.key: s for x in part.statements for i in x.instances for s in i.symbols}
     for statement in part.statements:
         for instance in statement.instances:
             sides = [s for s in instance.sides if isinstance(s, Symbol)]
@@ -270,7 +281,9 @@ def _aliases(part: Part, loss: str) -> dict[str, tuple[Symbol, Symbol]]:
 
 
 def _kronecker(node: Symbol, indices: frozenset[str]) -> bool:
-    return len(node.below) == 2 and all(isinstance(x, Symbol) and x.key in indices for x in node.below)
+    return len(node.below) == 2 and all(
+        isinstance(x, Symbol) and x.key in indices for x in node.below
+    )
 
 
 def _stem(key: str, part: Part) -> str:
@@ -315,15 +328,15 @@ def functions_of(parts: Sequence[Part], upto: int) -> tuple[dict[str, Meaning], 
     return meanings, notes
 
 
-def _any(x: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _any(x: np.ndarray) -> np.ndarray:
     """Some smooth function: what holds for it holds for any."""
     return np.asarray(np.tanh(0.9 * x) + 0.1 * x * x)
 
 
-def _callable(argument: str, body: Node) -> Callable[[np.ndarray], np.ndarray]:  # type: ignore[type-arg]
+def _callable(argument: str, body: Node) -> Callable[[np.ndarray], np.ndarray]:
     from chainrule.texmath import evaluate
 
-    def value(x: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def value(x: np.ndarray) -> np.ndarray:
         flat = np.asarray(x).reshape(-1, 1)
         found = evaluate(body, {argument: flat})
         return np.broadcast_to(found, flat.shape).reshape(np.shape(x))

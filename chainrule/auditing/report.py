@@ -14,6 +14,7 @@ FORWARD, GRADIENT, OTHER = "forward", "gradient", "other"
 MODEL, CORRECT, WRONG, UNCLEAR = "model", "correct", "wrong", "not interpreted"
 _SHOWN = {MODEL: "model", CORRECT: "ok", WRONG: "WRONG", UNCLEAR: "?"}
 WIDTH = 100
+MOST = 600  # characters of an equation that are shown
 
 
 @dataclass(frozen=True)
@@ -197,10 +198,13 @@ def counted(number: int, noun: str) -> str:
 def _row(finding: Finding, width: int) -> Iterator[str]:
     indent = " " * 15
     head = f"{finding.line:>5} {_SHOWN[finding.status]:<8} "
-    yield from _wrapped(readable(finding.text), width, head, indent)
+    text = finding.text if len(finding.text) <= MOST else finding.text[:MOST] + " …"
+    yield from _wrapped(readable(text), width, head, indent)
     if finding.status == WRONG:
         if finding.diagnosis:
-            yield from _wrapped(f"{readable(finding.diagnosis)}", width, indent + "→ ", indent + "  ")
+            yield from _wrapped(
+                f"{readable(finding.diagnosis)}", width, indent + "→ ", indent + "  "
+            )
             if finding.reason.startswith("shapes"):
                 yield from _wrapped(finding.reason, width, indent + "  ", indent + "  ")
         else:

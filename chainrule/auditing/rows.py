@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +14,14 @@ from dataclasses import dataclass
 from chainrule.auditing.document import Formula
 
 DEEPEST = 64  # brackets inside brackets
-LONGEST = 4_000  # characters of one equation
+LONGEST = 4_000  # characters of one side of an equation
+LONGEST_FORMULA = 50_000  # characters of a display with all its rows
+AHEAD = 100  # tokens: the left side of another equation in the same row is shorter
 
 _COMMENT = re.compile(r"(?<!\\)%[^\n]*")
-_LABELS = re.compile(r"\\(?:label|tag\*?|eqref|ref|cite)[ \t]*\{[^{}]*\}|\\(?:nonumber|notag|hfill)\b")
+_LABELS = re.compile(
+    r"\\(?:label|tag\*?|eqref|ref|cite)[ \t]*\{[^{}]*\}|\\(?:nonumber|notag|hfill)\b"
+)
 _WRAPPERS = re.compile(
     r"\\(begin|end)\{(equation|align|aligned|alignat|alignedat|gather|gathered|split|eqnarray"
     r"|multline|flalign|displaymath)\*?\}(\{\d*\})?(\[[tbc]\])?"
@@ -38,6 +43,7 @@ _RELATIONS = {
     *("<", ">", "≈", "∝", "≤", "≥", "≠", "∈", "→", "⇒", "↦", r"\geqslant", r"\leqslant"),
 }
 _SPACES = {r"\quad", r"\qquad"}
+_BLANKS = {r"\,", r"\;", r"\:", r"\!", r"\ ", "~", r"\quad", r"\qquad", "&"}
 _JOINING = re.compile(r"\\text\s*\{\s*(and|where|with|or|so|thus|hence|for|if|then)?\b[^{}]*\}")
 
 
@@ -88,6 +94,7 @@ class _Row:
     sides: list[list[str]]
     lines: list[int]
     relations: list[str]
+    begun: bool = False  # whether its last side holds something
 
     @property
     def blank(self) -> bool:
@@ -101,6 +108,9 @@ def equations(formula: Formula) -> Iterator[Equation]:
     >>> [(e.text, e.line) for e in equations(chain)]
     [('a = b + c = d', 3), ('e = f', 4)]
     """
+    if len(formula.text) > LONGEST_FORMULA:
+        yield Equation((Side(formula.text, formula.line),), (), formula.line, formula.display)
+        return
     text = _LABELS.sub(" ", _COMMENT.sub("", formula.text))
     text = _WRAPPERS.sub(lambda m: "\n" * m[0].count("\n"), text)
     rows: list[_Row] = []
@@ -118,8 +128,7 @@ def equations(formula: Formula) -> Iterator[Equation]:
             rows.append(row)
     for row in rows:
         sides = tuple(
-            Side(_tidy("".join(side)), line)
-            for side, line in zip(row.sides, row.lines, strict=True)
+            Side(_tidy(side), line) for side, line in zip(row.sides, row.lines, strict=True)
         )
         if any(side.text for side in sides):
             yield Equation(sides, tuple(row.relations), sides[0].line, formula.display)
@@ -129,14 +138,21 @@ def _continues(text: str) -> bool:
     return bool(re.match(r"\s*(\\quad|\\qquad|\s)*([+\-−]|\\cdot|\\odot|\\times)", text))
 
 
-def _tidy(text: str) -> str:
-    text = " ".join(text.split())
-    while (new := re.sub(r"^(\\[,;:!]|\\q?quad\b|~)\s*|(?<!\\)(\s*(\\[,;:! ]|\\q?quad|~))+$", "", text)) != text:
-        text = new
-    while text.endswith((",", ";")) or (text.endswith(".") and not text.endswith("..")):
-        text = re.sub(r"(\s|\\,|\\;)+$", "", text[:-1])
-    text = re.sub(r"\\text\s*\{[^{}]*\}$", "", text).strip() or text
-    return text
+def _tidy(tokens: list[str]) -> str:
+    """The text of a side without blanks, spaces and punctuation around it."""
+    begin, end = 0, len(tokens)
+    while begin < end and (tokens[begin].isspace() or tokens[begin] in _BLANKS):
+        begin += 1
+    while end > begin and (tokens[end - 1].isspace() or _ends(tokens, end - 1)):
+        end -= 1
+    return " ".join("".join(tokens[begin:end]).split())
+
+
+def _ends(tokens: list[str], at: int) -> bool:
+    """Whether a token at the end of a side only says that it ends."""
+    token = tokens[at]
+    full_stop = token == "." and not (at and tokens[at - 1] == ".")
+    return token in _BLANKS or token in (",", ";") or full_stop or token.startswith(r"\text")
 
 
 def _rows(text: str, line: int) -> Iterator[_Row]:
@@ -150,25 +166,26 @@ def _rows(text: str, line: int) -> Iterator[_Row]:
         elif token in _CLOSING or token.startswith(r"\end"):
             depth = max(0, depth - 1)
         outside = depth == 0
-        begun = bool("".join(row.sides[-1]).strip())
         if outside and token.startswith("\\\\"):
             yield row
             row, cells = _Row([[]], [line], []), 0
         elif outside and token == "&":
             cells += 1
-            if cells % 2 == 0 and row.relations and begun and _relation_ahead(tokens, i + 1):
+            if cells % 2 == 0 and row.relations and row.begun and _relation_ahead(tokens, i + 1):
                 yield row
                 row, cells = _Row([[]], [line], []), 0
         elif outside and (relation := _relation(token)):
             row.sides.append([])
             row.lines.append(line)
             row.relations.append(relation)
-        elif outside and row.relations and begun and _separates(tokens, i):
+            row.begun = False
+        elif outside and row.relations and row.begun and _separates(tokens, i):
             yield row
             row, cells = _Row([[]], [line], []), 0
         else:
-            if not begun and not token.isspace():
+            if not row.begun and not token.isspace():
                 row.lines[-1] = line
+                row.begun = True
             row.sides[-1].append(token)
         line += token.count("\n")
     yield row
@@ -185,7 +202,7 @@ def _relation(token: str) -> str:
 def _relation_ahead(tokens: list[str], at: int) -> bool:
     """Whether the cell that begins here is the left side of another equation."""
     begun = False
-    for token in tokens[at:]:
+    for token in itertools.islice(tokens, at, at + AHEAD):
         if token.startswith("\\\\") or (token == "&" and not begun):
             return False
         if token == "&":
@@ -197,25 +214,17 @@ def _relation_ahead(tokens: list[str], at: int) -> bool:
 
 
 def _separates(tokens: list[str], i: int) -> bool:
-    """Whether this is what stands between two equations in one row: ', \\quad' or 'and'."""
+    r"""Whether this is what stands between two equations in one row: ', \\quad' or 'and'."""
     token = tokens[i]
     if _JOINING.fullmatch(token):
         return _another(tokens, i + 1)
-    if token in _SPACES or token in (",", ";"):
-        following = next((t for t in tokens[i + 1 : i + 12] if not t.isspace()), "")
-        comma = token in (",", ";")
-        if comma and following not in (*_SPACES, r"\;", r"\ ", r"\,", r"\:") and not _JOINING.fullmatch(
-            following
-        ):
-            return _another(tokens, i + 1)
-        return _another(tokens, i + 1)
-    return False
+    return (token in _SPACES or token in (",", ";")) and _another(tokens, i + 1)
 
 
 def _another(tokens: list[str], at: int) -> bool:
     depth = 0
     begun = False
-    for token in tokens[at:]:
+    for token in itertools.islice(tokens, at, at + AHEAD):
         if token.startswith("\\\\"):
             return False
         depth += (token in _OPENING) - (token in _CLOSING)

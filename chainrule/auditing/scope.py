@@ -7,8 +7,8 @@ what it does not define anew, and a section that defines a symbol again has a mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from chainrule.auditing.document import Section

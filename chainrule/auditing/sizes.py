@@ -16,7 +16,7 @@ Shape = tuple[int, int]
 NUMBER: Shape = (ONE, ONE)
 
 
-class Misfit(Exception):  # noqa: N818 - a finding, not a failure of the program
+class Misfit(Exception):
     """Two sizes that would have to be equal and cannot be."""
 
 

@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from chainrule.auditing.layers import Layers
 from chainrule.auditing.notation import Spelled, plain
@@ -16,8 +17,26 @@ from chainrule.texmath import parse
 from chainrule.texmath.tree import Add, Call, Negative, Node, Number, Symbol, walk
 
 _DERIVATIVE = re.compile(r"d(?P<upper>.+?)/d(?P<lower>.+)")
-_KEY = re.compile(r"(?P<base>[^_^]+?(?:_(?:hat|bar|tilde|dot))*)(?:_(?P<below>[^^]+))?(?:\^\((?P<layer>.*)\))?")
-LOSS_NAMES = ("L", "J", "C", "E", "ell", "loss", "cost", "Loss", "Cost", "R", "Q", "l", "S", "F", "MSE")
+_KEY = re.compile(
+    r"(?P<base>[^_^]+?(?:_(?:hat|bar|tilde|dot))*)(?:_(?P<below>[^^]+))?(?:\^\((?P<layer>.*)\))?"
+)
+LOSS_NAMES = (
+    "L",
+    "J",
+    "C",
+    "E",
+    "ell",
+    "loss",
+    "cost",
+    "Loss",
+    "Cost",
+    "R",
+    "Q",
+    "l",
+    "S",
+    "F",
+    "MSE",
+)
 INDEX_LETTERS = frozenset("ijklmnpqrstuvabcho")
 
 
@@ -102,7 +121,7 @@ def rewrite(root: Node, change: Callable[[Node], Node]) -> Node:
             continue
         new = node
         if any(known[id(part)] is not part for part in below):
-            changed = {}
+            changed: dict[str, Any] = {}
             for each in dataclasses.fields(node):
                 value = getattr(node, each.name)
                 if isinstance(value, Node):
@@ -133,7 +152,9 @@ def aliased(node: Node, aliases: Mapping[str, tuple[Symbol, Symbol]]) -> Node:
     return rewrite(node, change) if aliases else node
 
 
-def read(equation: Equation, section: int, place: int, layers: Layers, names: frozenset[str]) -> Statement:
+def read(
+    equation: Equation, section: int, place: int, layers: Layers, names: frozenset[str]
+) -> Statement:
     """The statement that an equation makes; its `problem` says why it cannot be read."""
     spelled = tuple(plain(side.text) for side in equation.sides)
     statement = Statement(equation, section, place, spelled, layers=layers, names=names)
@@ -248,5 +269,3 @@ def has_numbers_only(node: Node) -> bool:
 def uses(nodes: Iterable[Node]) -> set[str]:
     """The keys of all symbols in some trees."""
     return {s.key for node in nodes for s in symbols_of(node)}
-
-

@@ -58,7 +58,9 @@ def values(model: str, seed: int = 0) -> SimpleNamespace:
     def array(tex: str, *shape: int) -> T:
         return T(tex, draw.standard_normal(shape))
 
-    s = SimpleNamespace(y=array("y", 1, m), one=T(r"\vec{1}", np.ones((m, 1))), m=T("m", np.full((1, 1), float(m))))
+    s = SimpleNamespace(
+        y=array("y", 1, m), one=T(r"\vec{1}", np.ones((m, 1))), m=T("m", np.full((1, 1), float(m)))
+    )
     s.n, s.k = (T(c, np.full((1, 1), float(SIZES[c]))) for c in "nk")
     if model == "one":
         s.x, s.w, s.b = array("x", 1, m), array("w", 1, 1), array("b", 1, 1)
@@ -69,7 +71,12 @@ def values(model: str, seed: int = 0) -> SimpleNamespace:
         s.w, s.b = array("w", 1, n), array("b", 1, 1)
         s.y_hat = T(r"\hat{y}", s.w.value @ s.X.value + s.b.value)
         return s
-    s.W_1, s.b_1, s.w_2, s.b_2 = array("W_1", k, n), array("b_1", k, 1), array("w_2", 1, k), array("b_2", 1, 1)
+    s.W_1, s.b_1, s.w_2, s.b_2 = (
+        array("W_1", k, n),
+        array("b_1", k, 1),
+        array("w_2", 1, k),
+        array("b_2", 1, 1),
+    )
     s.Z = T("Z", s.W_1.value @ s.X.value + s.b_1.value)
     s.A = T("A", 1 / (1 + np.exp(-s.Z.value))) if model == "sigmoid" else s.Z
     s.y_hat = T(r"\hat{y}", s.w_2.value @ s.A.value + s.b_2.value)
@@ -127,10 +134,10 @@ def _bias_rewritten(s: SimpleNamespace) -> list[T]:
         c @ s.y_hat @ s.one - c @ s.y @ s.one,
         c @ s.one.T @ e.T,
         c @ total(e),
-        T(rf"\frac{{2}}{{m}} \sum_{{i=1}}^{{m}} (\hat{{y}}_i - y_i)", _bias(s).value),
+        T(r"\frac{2}{m} \sum_{i=1}^{m} (\hat{y}_i - y_i)", _bias(s).value),
         over(1, s.m) @ (e + e) @ s.one,
-        T(rf"2 \cdot \frac{{1}}{{m}} \cdot (\hat{{y}} - y) \cdot \vec{{1}}", _bias(s).value),
-        T(rf"\frac{{2 (\hat{{y}} - y)\vec{{1}}}}{{m}}", _bias(s).value),
+        T(r"2 \cdot \frac{1}{m} \cdot (\hat{y} - y) \cdot \vec{1}", _bias(s).value),
+        T(r"\frac{2 (\hat{y} - y)\vec{1}}{m}", _bias(s).value),
         (e @ s.one @ c).T,
     ]
 
@@ -262,14 +269,29 @@ def _activated(last: str) -> tuple[Callable[[SimpleNamespace], T], Forms, Forms]
             (A * rest * back) @ x,
             (back * (A - A * A)) @ x,
             (A * back * rest) @ x,
-            T(rf"-\left(\left({w.tex}{c.tex}(y - \hat{{y}})\right)\odot A\odot(1 - A)\right){x.tex}", whole),
+            T(
+                rf"-\left(\left({w.tex}{c.tex}(y - \hat{{y}})\right)\odot A\odot(1 - A)\right){x.tex}",
+                whole,
+            ),
             (back * A) @ x - (back * A * A) @ x,
             (x.T @ (back * A * rest).T).T,
             (w @ over(1, s.m) @ (e + e) * A * rest) @ x,
-            T(rf"\left(\left({w.tex}{c.tex}(\hat{{y}} - y)\right)\odot \sigma'(Z)\right){x.tex}", whole),
-            T(rf"\left(\left({w.tex}{c.tex}(\hat{{y}} - y)\right)\odot \sigma(Z)\odot(1 - \sigma(Z))\right){x.tex}", whole),
-            T(rf"\left({w.tex}\cdot\frac{{2}}{{m}}\cdot(\hat{{y}} - y)\odot A\odot (1 - A)\right)\cdot {x.tex}", whole),
-            T(rf"-\left(\left({w.tex}{c.tex}(\hat{{y}} - y)\right)\odot A\odot(A - 1)\right){x.tex}", whole),
+            T(
+                rf"\left(\left({w.tex}{c.tex}(\hat{{y}} - y)\right)\odot \sigma'(Z)\right){x.tex}",
+                whole,
+            ),
+            T(
+                rf"\left(\left({w.tex}{c.tex}(\hat{{y}} - y)\right)\odot \sigma(Z)\odot(1 - \sigma(Z))\right){x.tex}",
+                whole,
+            ),
+            T(
+                rf"\left({w.tex}\cdot\frac{{2}}{{m}}\cdot(\hat{{y}} - y)\odot A\odot (1 - A)\right)\cdot {x.tex}",
+                whole,
+            ),
+            T(
+                rf"-\left(\left({w.tex}{c.tex}(\hat{{y}} - y)\right)\odot A\odot(A - 1)\right){x.tex}",
+                whole,
+            ),
         ]
 
     return right, altered, rewritten
@@ -298,7 +320,10 @@ def document(model: str, backward: dict[str, str]) -> str:
     for name, words in PROSE.items():
         parts.append(f"# Model {name}\n{words}")
         if name == model:
-            lines = [rf"\frac{{\partial\mathcal{{L}}}}{{\partial {by}}} &= {text}" for by, text in backward.items()]
+            lines = [
+                rf"\frac{{\partial\mathcal{{L}}}}{{\partial {by}}} &= {text}"
+                for by, text in backward.items()
+            ]
             for title, rows in (("Forward", FORWARD[name]), ("Backward", lines)):
                 body = "\\\\\\\\\n".join(rows)
                 parts.append(f"### {title}\n\n$$\\begin{{align}}\n{body}\n\\end{{align}}$$\n")
