@@ -74,7 +74,7 @@ def audit(source: str | os.PathLike[str], *, diagnose: bool = True) -> AuditRepo
         DataFileNotFoundError: there is no such file.
         DataError: it is no text, or too long.
 
-    >>> report = audit("$$\\begin{align} L &= (w x - y)^2 \\\\ \\frac{dL}{dw} &= (w x - y) x \\end{align}$$")
+    >>> report = audit(r"$$ L = (wx - y)^2, \qquad \frac{dL}{dw} = (wx - y) x $$")
     >>> report.ok, report.wrong[0].diagnosis
     (False, 'the factor 2 is missing')
     """
@@ -293,9 +293,9 @@ class _Audit:
         found = set()
         for each in checked:
             for (statement, _), outcome in zip(each.model.checks, each.outcomes, strict=True):
-                if statement.defines and outcome.status != CORRECT:
-                    if self.roles[statement.place] == "identity":
-                        found.add(statement.place)
+                again = statement.defines and self.roles[statement.place] == "identity"
+                if again and outcome.status != CORRECT:
+                    found.add(statement.place)
         return frozenset(found)
 
     def _as_defined(self, checked: list[Checked], anew: frozenset[int]) -> list[Checked]:
@@ -317,7 +317,7 @@ class _Audit:
             names = ", ".join(dict.fromkeys(pretty(k) for k in changed))
             bases = tuple(k.split("^")[0].split("_")[0] for k in changed)
             part.notes[:] = [n for n in part.notes if not n.startswith(bases)]
-            note = f"{names}: as defined here, not the derivative of the whole loss; with it the rest is right"
+            note = f"{names}: as defined here, not the derivative of the loss; the rest is right"
             for each in left:
                 each.notes[:] = [*part.notes, note]
         return checked
@@ -359,9 +359,9 @@ class _Audit:
         if prose.shapes(f"${statement.equation.text}$"):
             return MODEL, "says the shape"
         for other in self._part_of[statement.place].statements:
-            if self.roles[other.place] == FORWARD and statement.instances:
-                if other.instances[0].sides[1] == statement.instances[0].sides[1]:
-                    return MODEL, f"in running text; line {other.equation.line} is what is used"
+            both = statement.instances and self.roles[other.place] == FORWARD
+            if both and other.instances[0].sides[1] == statement.instances[0].sides[1]:
+                return MODEL, f"in running text; line {other.equation.line} is what is used"
         return None
 
 

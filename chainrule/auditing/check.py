@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from chainrule.auditing.assign import Assignment, Said, Shapes
-from chainrule.auditing.numbers import Array, Numbers, Point, Undefined, finite, uses_function
+from chainrule.auditing.numbers import Numbers, Undefined, finite, uses_function
+from chainrule.auditing.points import Array, Point
 from chainrule.auditing.report import CORRECT, UNCLEAR, WRONG
 from chainrule.auditing.scope import Model
 from chainrule.auditing.sizes import Misfit

@@ -12,7 +12,8 @@ from chainrule.auditing.check import Checked, Outcome, compare, known
 from chainrule.auditing.edits import edits
 from chainrule.auditing.names import pretty
 from chainrule.auditing.notation import EVERYTHING, restored
-from chainrule.auditing.numbers import Array, Numbers, Point, Undefined
+from chainrule.auditing.numbers import Numbers, Undefined
+from chainrule.auditing.points import Array, Point
 from chainrule.auditing.report import CORRECT, Finding
 from chainrule.auditing.scope import mentioned
 from chainrule.auditing.spans import Vocabulary, name_span, transpose_in

@@ -47,7 +47,7 @@ def plain(text: str) -> Spelled:
     >>> plain(r"w^{l+1} a^l").text
     'w^{(l+1)} a^{(l)}'
     >>> plain(r"\frac{1}{n}(\nabla c_1 + ... + \nabla c_n)").text
-    '\\frac{1}{n}(\\nabla_{\\Theta} c_1 + \\nabla_{\\Theta} c_2 + \\nabla_{\\Theta} c_{3})'
+    '\\frac{1}{n}(\\nabla_{\\Theta} c_1 + \\nabla_{\\Theta} c_2 + \\nabla_{\\Theta} c_3)'
     """
     text = _NP_SUM.sub(_ones, text)
     text, counts = _without_dots(text)

@@ -241,8 +241,9 @@ class Numbers:
         return self._forward[id(point)]
 
     def derivative(self, upper: str, lower: str, point: Point) -> Array:
-        """∂upper/∂lower: of the shape of `lower` if `upper` is a number; for entries with indices
-        an axis for each index.
+        """∂upper/∂lower: of the shape of `lower` if `upper` is a number.
+
+        For entries with indices it has an axis for each index.
 
         Raises:
             Undefined: see `derivatives`.
@@ -324,9 +325,8 @@ class Numbers:
                 return diagonal.reshape(rows.shape[:2])
         if one_column:
             return square
-        raise Undefined(
-            f"the derivative of a matrix by a matrix has four axes: ∂{upper}/∂{lower} is a shorthand"
-        )
+        what = "the derivative of a matrix by a matrix has four axes"
+        raise Undefined(f"{what}: ∂{upper}/∂{lower} is a shorthand")
 
     def _shape_of(self, key: str) -> Shape:
         return self.assignment.shapes[self._stem(key)]

@@ -111,9 +111,10 @@ class Draw:
         return fixed | dict(zip(free, pool, strict=False))
 
     def _probabilities(self, draw: np.random.Generator, like: Array, style: str) -> Array:
-        if like.ndim < 2:
+        if like.ndim != 2:
             return like
-        axis = 0 if like.shape[1] == 1 or (self._examples == "columns" and like.shape[0] > 1) else 1
+        rows, columns = like.shape
+        axis = 0 if columns == 1 or (self._examples == "columns" and rows > 1) else 1
         if style in ("whole", "single"):
             hot = np.zeros(like.shape)
             lines = np.moveaxis(hot, axis, 0)

@@ -1,7 +1,7 @@
 r"""What the words of a document say about its symbols: shapes, functions, losses.
 
 "matrix $X$ of shape $(n,m)$", "row vector", "$x = (x_1, …, x_m)$", "the bias is a scalar",
-"$W \in \mathbb{R}^{k \times n}$", "sigmoid function": enough of the ways in which derivations say it.
+"$W \in \mathbb{R}^{k \times n}$", "sigmoid function": the ways in which derivations say it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _NOUNS = {"weight": "w", "bias": "b", "input": "x", "target": "y", "label": "y"}
 _NOUN = re.compile(
     r"\b(weight|bias|input|target|label)(?:e?s)?\b(?!\s+(?:vector\s+|matrix\s+)?\$)", re.I
 )
+_LISTED = r"(?:\$[^$]+\$(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+"
 _NEGATED = re.compile(r"\b(instead of|not|rather than|no longer|unlike)\b[^,;]*", re.I)
 _FUNCTIONS = {
     "sigmoid": r"\b(sigmoid|logistic (function|activation))", "relu": r"\brelu\b|rectified linear",
@@ -119,11 +120,9 @@ def _kind(sizes: tuple[str, str]) -> str:
 
 def _subject(sentence: str, before: list[re.Match[str]], between: str) -> tuple[str, bool] | None:
     """What a shape is said of: the noun right before it, else the symbol before it."""
-    noun = None
-    for noun in _NOUN.finditer(between):
-        pass
-    if noun:
-        return _NOUNS[noun[1].lower()], True
+    nouns = _NOUN.findall(between)
+    if nouns:
+        return _NOUNS[nouns[-1].lower()], True
     for match in reversed(before):
         names = _names(match[1])
         if names and not _PAIR.fullmatch(match[1].strip()):
@@ -132,16 +131,16 @@ def _subject(sentence: str, before: list[re.Match[str]], between: str) -> tuple[
 
 
 def _kinds(sentence: str) -> Iterator[Shape]:
-    """ "scalar parameters $w$ and $b$", "$x$ and $y$ are row vectors", "the bias is a scalar"."""
+    """What is said by a kind alone: scalars $w$ and $b$; $x$ is a row vector."""
     text = _NEGATED.sub(lambda m: " " * len(m[0]), sentence)
     for match in _KINDS.finditer(text):
         kind = _kind_word(match[1])
         ahead = re.match(
-            r"(?:\s+(?!of\b|with\b|whose\b)[a-z-]+){0,2}?\s*((?:\$[^$]+\$(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)",
+            rf"(?:\s+(?!of\b|with\b|whose\b)[a-z-]+){{0,2}}?\s*({_LISTED})",
             text[match.end() :],
         )
         behind = re.search(
-            r"((?:\$[^$]+\$(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)\s*(?:is|are|be|denotes?|as|,)?"
+            rf"({_LISTED})\s*(?:is|are|be|denotes?|as|,)?"
             r"(?:\s+[a-z]+){0,3}\s+$",
             text[max(0, match.start() - 200) : match.start()],
         )

@@ -6,28 +6,36 @@ import re
 
 from chainrule.emit.plain import plain
 
+_END = r"(?![A-Za-z])"  # of a control word
+_WORDS = {
+    r"\times": "×", r"\circ": "∘", r"\dots": "…", r"\ldots": "…", r"\cdots": "…", r"\dotsb": "…",
+    r"\ln": "ln ", r"\rightarrow": "→", r"\longrightarrow": "→", r"\to": "→", r"\leftarrow": "←",
+    r"\gets": "←", r"\implies": "⇒", r"\Rightarrow": "⇒", r"\approx": "≈", r"\propto": "∝",
+    r"\in": "∈", r"\ell": "ℓ", r"\Vert": "‖", r"\lVert": "‖", r"\rVert": "‖", r"\mid": "|",
+    r"\vert": "|", r"\tfrac": r"\frac", r"\dfrac": r"\frac", r"\cfrac": r"\frac", r"\quad": " ",
+    r"\qquad": " ", r"\displaystyle": "", r"\limits": "", r"\nonumber": "",
+}  # fmt: skip
+_SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrg]?)" + _END)
+_TRANSPOSED = r"(\\top|\\intercal|\\mathsf\{T\}|\\mathrm\{T\}|\\text\{T\}|T)"
+_FONT = r"\\(?:mathbf|boldsymbol|bm|mathit|mathsf|vec)"
 _SAME = (
-    (re.compile(r"\^\s*\{?\s*(\\top|\\intercal|\\mathsf\{T\}|\\mathrm\{T\}|\\text\{T\}|T)\s*\}?(?![A-Za-z])"), r"^\\intercal"),
-    (re.compile(r"\\(?:mathbf|boldsymbol|bm|mathit|mathsf|vec)\s*\{((?!1\})[^{}]*)\}"), r" \1"),
+    (re.compile(r"\^\s*\{?\s*" + _TRANSPOSED + r"\s*\}?" + _END), r"^\\intercal"),
+    (re.compile(_FONT + r"\s*\{((?!1\})[^{}]*)\}"), r" \1"),
     (re.compile(r"\\(?:mathcal|mathscr)\s*(?:\{([^{}]*)\}|([A-Z]))"), r" \1\2"),
     (re.compile(r"\^\s*\{\s*[(]([^(){}]*)[)]\s*\}"), r"^{\1}"),
     (re.compile(r"\\(?:mathbf|mathbb|boldsymbol)\s*\{1\}"), r"\\vec{1}"),
-    (re.compile(r"\\(?:tfrac|dfrac|cfrac)"), r"\\frac"),
+    (re.compile(r"\\mathbb\s*(?:\{R\}|R)"), "ℝ"),
     (re.compile(r"\\frac\s*(\w)\s*(\w)"), r"\\frac{\1}{\2}"),
     (re.compile(r"\\(hat|bar|tilde)\s+(\w)|\\(hat|bar|tilde)(\w)(?=\W|_)"), r"\\\1\3{\2\4}"),
-    (re.compile(r"\\(?:left|right|big[lrg]?|Big[lrg]?|bigg[lr]?|displaystyle|limits|nonumber)(?![A-Za-z])"), ""),
-    (re.compile(r"\\mathbb\s*(?:\{R\}|R)"), "ℝ"), (re.compile(r"(?<=\s)\{([^{}]*)\}"), r"\1"),
-    (re.compile(r"\\times(?![A-Za-z])"), "×"), (re.compile(r"\\circ(?![A-Za-z])"), "∘"),
-    (re.compile(r"\\(?:l|c)?dots[bc]?(?![A-Za-z])"), "…"), (re.compile(r"\.\.\."), "…"),
-    (re.compile(r"\\nabla(?![A-Za-z])\s*"), "∇"), (re.compile(r"\\(?:ln)(?![A-Za-z])"), "ln "),
-    (re.compile(r"\\(?:longright|right)arrow(?![A-Za-z])|\\to(?![A-Za-z])"), "→"),
-    (re.compile(r"\\(?:leftarrow|gets)(?![A-Za-z])"), "←"), (re.compile(r"\\(?:R|i)mplies|\\Rightarrow"), "⇒"),
-    (re.compile(r"\\approx(?![A-Za-z])"), "≈"), (re.compile(r"\\propto(?![A-Za-z])"), "∝"),
-    (re.compile(r"\\in(?![A-Za-z])"), "∈"), (re.compile(r"\\ell(?![A-Za-z])"), "ℓ"),
-    (re.compile(r"\\(?:Vert|lVert|rVert|\|)"), "‖"), (re.compile(r"\\(?:mid|vert)(?![A-Za-z])"), "|"),
-    (re.compile(r"\^\s*\{?\\prime\\prime\}?"), "″"), (re.compile(r"\^\s*\{?\\prime\}?"), "′"),
-    (re.compile(r"\\[,;:! ]|\\q?quad(?![A-Za-z])"), " "), (re.compile(r"(?<!\|)'"), "′"),
-)  # fmt: skip
+    (re.compile(r"(?<=\s)\{([^{}]*)\}"), r"\1"),
+    (re.compile(r"\.\.\."), "…"),
+    (re.compile(r"\\nabla(?![A-Za-z])\s*"), "∇"),
+    (re.compile(r"\\\|"), "‖"),
+    (re.compile(r"\^\s*\{?\\prime\\prime\}?"), "″"),
+    (re.compile(r"\^\s*\{?\\prime\}?"), "′"),
+    (re.compile(r"\\[,;:! ]"), " "),
+    (re.compile(r"(?<!\|)'"), "′"),
+)
 
 
 def readable(text: str) -> str:
@@ -38,7 +46,8 @@ def readable(text: str) -> str:
     >>> readable(r"\substack{a \\ b} = c")
     '\\substack{a \\\\ b} = c'
     """
-    new = text
+    new = _SIZES.sub("", text)
+    new = re.sub(r"\\[A-Za-z]+", lambda m: _WORDS.get(m[0], m[0]), new)
     for pattern, spelled in _SAME:
         new = pattern.sub(spelled, new)
     new = re.sub(r"∇\s*_\{?([a-zA-Z])\}?", lambda m: f"∇{_LOW.get(m[1], '_' + m[1])} ", new)

@@ -1,7 +1,7 @@
 r"""Equations of a formula: rows of a display, chains of equalities, each side with its line.
 
-``a &= b \\ &= c`` is one chain of three sides; what only continues a row (``&\quad + d``) belongs to
-it.
+``a &= b \\ &= c`` is one chain of three sides; what only continues a row
+(``&\quad + d``) belongs to it.
 """
 
 from __future__ import annotations

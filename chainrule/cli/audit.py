@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +32,8 @@ def audit(
         file: The document: Markdown, LaTeX or plain text.
         strict: Exit with 1 also if an equation could not be interpreted.
     """
+    import shutil
+
     from chainrule.auditing.auditor import audit as audited
     from chainrule.cli.output import show, show_json
 
