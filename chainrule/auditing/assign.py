@@ -242,8 +242,11 @@ class Shapes:
             for left, right in pairwise(kinds):
                 infer.equal(left, right)
         except Misfit as misfit:
+            checks = self._model.checks
+            again = any(checks[n][0] is checks[number][0] for n in state.misfits)  # another layer
             misfits = {**state.misfits, number: str(misfit)}
-            return Assignment(state.shapes, state.sizes, misfits, state.cost + MISFIT)
+            cost = state.cost + (0.0 if again else MISFIT)
+            return Assignment(state.shapes, state.sizes, misfits, cost)
         cost = state.cost + _spread_cost(infer)
         return Assignment(state.shapes, infer.sizes, state.misfits, cost)
 
@@ -309,7 +312,7 @@ class Shapes:
         if base[:1] in "bc":
             return {prose.COLUMN: 0.4, prose.ROW: 0.4, prose.SCALAR: 1.0, prose.MATRIX: 4.0}
         if base[:1] in "wuv" and "^(" in key:  # of a layer among others
-            return {prose.MATRIX: 0.0, prose.COLUMN: 2.0, prose.ROW: 2.0, prose.SCALAR: 12.0}
+            return {prose.MATRIX: 0.0, prose.COLUMN: 12.0, prose.ROW: 12.0, prose.SCALAR: 24.0}
         if base[:1] in "wuv" or base == "theta":
             return {prose.COLUMN: 1.0, prose.ROW: 1.0, prose.MATRIX: 2.0, prose.SCALAR: 12.0}
         return {prose.COLUMN: 0.0, prose.ROW: 1.0, prose.MATRIX: 1.5, prose.SCALAR: 12.0}

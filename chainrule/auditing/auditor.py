@@ -294,7 +294,7 @@ class _Audit:
         for each in checked:
             for (statement, _), outcome in zip(each.model.checks, each.outcomes, strict=True):
                 again = statement.defines and self.roles[statement.place] == "identity"
-                if again and outcome.status != CORRECT:
+                if again and outcome.status != CORRECT and self._used_after(statement):
                     found.add(statement.place)
         return frozenset(found)
 
@@ -347,10 +347,22 @@ class _Audit:
             return dataclasses.replace(finding, status=status, reason=reason)
         worst = max(outcomes, key=lambda o: (CORRECT, UNCLEAR, WRONG).index(o[2].status))
         each, instance, outcome = worst
-        finding = dataclasses.replace(finding, status=outcome.status, reason=outcome.reason)
+        differ = "the two sides differ" if outcome.status == WRONG else ""
+        reason = outcome.reason or differ
+        finding = dataclasses.replace(finding, status=outcome.status, reason=reason)
         if outcome.status == WRONG and self._diagnose and role != "update":
             return explain(finding, statement, instance, outcome, each)
         return finding
+
+    def _used_after(self, statement: Statement) -> bool:
+        """Whether a later equation of the same part speaks of what a statement defines."""
+        return any(
+            statement.defines in mentioned(side)
+            for other in self._part_of[statement.place].statements
+            if other.place > statement.place
+            for instance in other.instances
+            for side in instance.sides
+        )
 
     def _restated(self, statement: Statement) -> tuple[str, str] | None:
         """What running text says of shapes, or again of the model."""

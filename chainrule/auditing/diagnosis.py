@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -113,6 +114,8 @@ def vocabulary(statement: Statement, checked: Checked) -> Vocabulary:
         if isinstance(node, Call) and len(node.args) == 1 and isinstance(node.args[0], Symbol):
             out, into = symbols.get(definition.key), symbols.get(node.args[0].key)
             name = "\\sigma" if node.function == "sigma" else node.function
+            layered = [_in_layer(into, i) for i in ("l", "L")] if into and "^" in into else []
+            slopes += [(f"{name}'({x})", f"{name}'({x})") for x in layered]
             if out and into:
                 if node.function in ("sigma", "sigmoid"):
                     slopes.append((f"{out} ⊙ (1 − {out})", rf"{out} \odot (1 - {out})"))
@@ -126,13 +129,10 @@ def vocabulary(statement: Statement, checked: Checked) -> Vocabulary:
         if len(key) == 1 and key in symbols and _is_count(checked.numbers, key)
         for text in (rf"\frac{{1}}{{{symbols[key]}}}", symbols[key])
     ]
+    alike = _alike(checked.numbers, symbols)
+    _all_layers(symbols, alike)
     return Vocabulary(
-        symbols,
-        tuple(slopes),
-        tuple(scales),
-        transpose_in(texts),
-        _alike(checked.numbers, symbols),
-        statement.layers.below,
+        symbols, tuple(slopes), tuple(scales), transpose_in(texts), alike, statement.layers.below
     )
 
 
@@ -146,6 +146,28 @@ def _alike(numbers: Numbers, keys: Mapping[str, str]) -> dict[str, list[str]]:
         for k in roots
         if k not in counts
     }
+
+
+def _in_layer(written: str, letter: str) -> str:
+    """a^{(2)} for every layer: a^{(l)}."""
+    return re.sub(r"\(\d\)", f"({letter})", written)
+
+
+def _all_layers(symbols: dict[str, str], alike: dict[str, list[str]]) -> None:
+    """Add a^(l), a^(L) … beside a^(1), a^(2) …: what is alike in a layer is so in all."""
+    for letter in ("l", "L", "l-1", "l+1"):
+        for key in list(alike):
+            if re.search(r"\^\(\d\)$", key):
+                general = _in_layer(key, letter)
+                symbols.setdefault(general, _in_layer(symbols[key], letter))
+                layer = key.partition("^")[2]
+                others = [o for o in alike[key] if o.partition("^")[2] == layer]
+                alike.setdefault(general, [])
+                alike[general] += [
+                    new for o in others if (new := _in_layer(o, letter)) not in alike[general]
+                ]
+                for other in others:
+                    symbols.setdefault(_in_layer(other, letter), _in_layer(symbols[other], letter))
 
 
 def _is_count(numbers: Numbers, key: str) -> bool:

@@ -284,7 +284,7 @@ def _throughout(text: str, nodes: Sequence[Node], words: Vocabulary) -> Iterator
 
 def _missing(text: str, root: Node, nodes: Sequence[Node], words: Vocabulary) -> Iterator[Edit]:
     whole = bracketed(text) if isinstance(root, Add | Hadamard) else text
-    for written in words.symbols.values():
+    for written in dict.fromkeys(words.symbols.values()):
         for factor in (written + words.transpose, written):
             if "^" in written and factor != written:
                 factor = f"({written}){words.transpose}"

@@ -143,7 +143,7 @@ class AuditReport:
         return self.text()
 
     def _lines(self, width: int) -> Iterator[str]:
-        yield f"{self.name}: {self.summary}"
+        yield from _wrapped(f"{self.name}: {self.summary}", width, "", "  ")
         part = None
         for finding in self.equations:
             if finding.part != part:

@@ -187,7 +187,7 @@ def bind_functions(model: Model) -> None:
     used: set[str] = set()
     for definition in model.definitions.values():
         for node in walk(definition.node):
-            if isinstance(node, Call):
+            if isinstance(node, Call) and not node.primes:
                 used.add(node.function)
                 if len(node.args) == 1 and isinstance(node.args[0], Symbol):
                     applied[node.args[0].key] = node.function
@@ -201,6 +201,10 @@ def bind_functions(model: Model) -> None:
         function = applied.get(argument.key, node.function)
         return dataclasses.replace(node, function=function)
 
+    for key, definition in model.definitions.items():
+        new = rewrite(definition.node, change)
+        if new is not definition.node:
+            model.definitions[key] = dataclasses.replace(definition, node=new)
     model.checks = [
         (s, dataclasses.replace(i, sides=tuple(rewrite(side, change) for side in i.sides)))
         for s, i in model.checks
