@@ -17,11 +17,11 @@ from chainrule.check.evaluate import Graph
 from chainrule.emit.equations import equations
 from chainrule.emit.plain import plain
 from chainrule.emit.tex import orientations
-from chainrule.errors import GraphError
+from chainrule.errors import FormulaError, GraphError
 from chainrule.expr import EXAMPLES, Expr, postorder
 from chainrule.plan.derived import Derived
 from chainrule.run.reference import Reference
-from chainrule.texmath import Symbol, evaluate, name, parse_equation
+from chainrule.texmath import Symbol, evaluate, evaluate_open, name, parse_equation, spell
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,10 +55,16 @@ class Reading:
     orientation: Mapping[str, str]
     examples: str
 
-    def shape(self, key: str) -> tuple[int, ...] | None:
-        """The shape of a named value; None for one that only the equations have."""
-        found = self.axes.get(key)
-        return None if found is None else tuple(self.sizes[a] for a in found)
+    def shape(self, key: str) -> tuple[int, ...]:
+        """The shape of a named value."""
+        return tuple(self.sizes[a] for a in self.axes[key])
+
+    def written(self, key: str) -> tuple[int, ...]:
+        """Its shape in equations: one axis is a row or a column."""
+        shape = self.shape(key)
+        if len(shape) != 1:
+            return shape
+        return (1, *shape) if self.orientation[key] == "row" else (*shape, 1)
 
 
 def reading(found: Derived, sizes: Mapping[str, int]) -> Reading:
@@ -70,9 +76,8 @@ def reading(found: Derived, sizes: Mapping[str, int]) -> Reading:
     axes |= {f"d{loss}/d{key}": a for key, a in axes.items()}
     axes[loss] = ()
     one_axis = {key: turned.get(a[0], "column") for key, a in axes.items() if len(a) == 1}
-    wide = [x.axes for x in postorder(found.value) if len(x.axes) == 2 and EXAMPLES in x.axes]
-    rows = sum(a[0] == EXAMPLES for a in wide)
-    return Reading(axes, sizes, one_axis, "rows" if 2 * rows > len(wide) else "columns")
+    examples = "columns" if turned.get(EXAMPLES, "row") == "row" else "rows"
+    return Reading(axes, sizes, one_axis, examples)
 
 
 def read_back(lines: Iterable[str], how: Reading, given: Mapping[str, Array]) -> dict[str, Array]:
@@ -86,20 +91,22 @@ def read_back(lines: Iterable[str], how: Reading, given: Mapping[str, Array]) ->
     Raises:
         FormulaError, ShapeError: a line cannot be read or evaluated.
     """
-    values: dict[str, Array] = {**{name(a): np.asarray(n) for a, n in how.sizes.items()}, **given}
-    turned = dict(how.orientation)
+    values: dict[str, Any] = {**{name(a): np.asarray(n) for a, n in how.sizes.items()}, **given}
+    settings: dict[str, Any] = {
+        "orientation": how.orientation,
+        "examples": how.examples,
+        "axes": how.axes,
+    }
     found: dict[str, Array] = {}
     for line in lines:
         left, right = parse_equation(line, [*values, *how.axes])
-        assert isinstance(left, Symbol)
-        found[left.key] = values[left.key] = evaluate(
-            right,
-            values,
-            orientation=turned,
-            examples=how.examples,
-            axes=how.axes,
-            shape=how.shape(left.key),
-        )
+        if not isinstance(left, Symbol):
+            raise FormulaError(f"{spell(left)!r} on the left is not one name")
+        if left.key in how.axes:
+            value = evaluate(right, values, **settings, shape=how.written(left.key))
+            found[left.key] = values[left.key] = value.reshape(how.shape(left.key))
+        else:  # a line of its own for a part that has no name in the network
+            values[left.key] = evaluate_open(right, values, **settings)
     return found
 
 

@@ -20,7 +20,15 @@ from chainrule.texmath.functions import (
     smaller,
     softmax,
 )
-from chainrule.texmath.values import Array, Value, elementwise, multiplied, refuse_free, transposed
+from chainrule.texmath.values import (
+    COLUMN,
+    Array,
+    Value,
+    elementwise,
+    multiplied,
+    refuse_free,
+    transposed,
+)
 from chainrule.texmath.words import function
 
 
@@ -136,10 +144,9 @@ def along(name: str, x: Value, below: Parameters, examples: str) -> Value:
     refuse_free(x)
     axis: int | tuple[int, ...] = (-2, -1)
     if below:
-        if below[0] not in x.labels or not below[0] or len(below) > 1:
-            raise FormulaError(f"no axis is called {below[0]!r} here", hint="Say axes={name: …}")
-        axis = -2 if x.labels[0] == below[0] else -1
-    elif name in _EACH_EXAMPLE and 1 not in x.shape:
+        sides = {_side(x, label) for label in below}
+        axis = (-2, -1) if len(sides) == 2 else min(sides)
+    elif name in _EACH_EXAMPLE and (1 not in x.shape or all(x.labels)):
         axis = -2 if examples == "columns" else -1
     array = _ALONG[name](x.array, axis)
     if name in _KEEPS_SHAPE:
@@ -147,7 +154,15 @@ def along(name: str, x: Value, below: Parameters, examples: str) -> Value:
     if isinstance(axis, tuple):
         return Value(array[..., 0, 0], x.indices)
     labels = ("", x.labels[1]) if axis == -2 else (x.labels[0], "")
-    return replace(x, array=array, labels=labels)
+    open_ = (True, x.open[1]) if axis == -2 else (x.open[0], True)
+    return replace(x, array=array, open=open_, labels=labels)
+
+
+def _side(x: Value, label: str | float) -> int:
+    """Which axis of a matrix has this name."""
+    if not label or label not in x.labels:
+        raise FormulaError(f"no axis is called {label!r} here", hint="Say axes={name: …}")
+    return -2 if x.labels[0] == label else -1
 
 
 # of several arguments, and with parameters below
@@ -232,14 +247,21 @@ _PARAMETERS: dict[str, Callable[[Value, Parameters], Value]] = {
 # labels of classes, which count from 0
 
 
-def _label_array(labels: Value, classes: int) -> tuple[Array, bool]:
-    """Labels as positions, and whether they stand in a column."""
+def _label_array(labels: Value, classes: int) -> Array:
+    """Labels as positions."""
     if labels.indices or (labels.matrix and 1 not in labels.shape):
         raise ShapeError(f"labels of shape {labels.said()}: they are a row or a column")
     at = np.real(labels.array).astype(int).reshape(-1)
     if at.size and not 0 <= at.min() <= at.max() < classes:
         raise ShapeError(f"labels from {at.min()} to {at.max()}, but there are {classes} classes")
-    return at, labels.matrix and labels.shape[1] == 1
+    return at
+
+
+def _in_column(labels: Value, otherwise: bool) -> bool:
+    """Whether labels stand in a column; `otherwise` if there is one label that could be either."""
+    if labels.matrix and labels.shape == (1, 1) and labels.open[0] == labels.open[1]:
+        return otherwise
+    return labels.matrix and labels.shape[1] == 1 and not labels.open[0]
 
 
 def picked(x: Value, labels: Value) -> Value:
@@ -248,13 +270,13 @@ def picked(x: Value, labels: Value) -> Value:
     Raises:
         ShapeError: there are not as many labels as examples, or one names no class.
     """
-    column = labels.matrix and labels.shape[1] == 1
+    column = _in_column(labels, x.shape[0] == 1)
     table = x.array if column else x.array.T
-    at, _ = _label_array(labels, table.shape[1])
+    at = _label_array(labels, table.shape[1])
     if len(at) != len(table):
         raise ShapeError(f"{len(at)} labels for {len(table)} examples")
     entries = table[np.arange(len(at)), at][:, None]
-    found = Value(entries, matrix=True, labels=(x.labels[0 if column else 1], ""))
+    found = Value(entries, matrix=True, open=COLUMN, labels=(x.labels[0 if column else 1], ""))
     return found if column else transposed(found)
 
 
@@ -264,8 +286,8 @@ def one_hot(labels: Value, classes: int) -> Value:
     Raises:
         ShapeError: a label names no class.
     """
-    at, column = _label_array(labels, classes)
+    at = _label_array(labels, classes)
     table = np.zeros((len(at), classes))
     table[np.arange(len(at)), at] = 1
     found = Value(table, matrix=True)
-    return found if column else transposed(found)
+    return found if _in_column(labels, False) else transposed(found)

@@ -60,20 +60,56 @@ def evaluate(
     >>> float(evaluate(parse(r"\frac{1}{2}\|a - y\|^2"), {"a": [1.0, 2.0], "y": [0.0, 4.0]}))
     2.5
     """
-    arrays = {name(k): np.asarray(v) for k, v in values.items()}
+    settings = (functions, orientation, examples, axes)
+    found, free = _found(node, values, *settings)
+    order = tuple(indices) if indices else tuple(dict.fromkeys([*free, *found.indices]))
+    return _finished(found, order, shape)
+
+
+def evaluate_open(
+    node: tree.Node,
+    values: Mapping[str, Any],
+    *,
+    functions: Mapping[str, Meaning] | None = None,
+    orientation: Mapping[str, str] | str = "column",
+    examples: str = "columns",
+    axes: Mapping[str, Sequence[str]] | None = None,
+) -> Value:
+    """The same as a `Value`, which may have sides whose length is not known yet.
+
+    It may stand among the `values` of another formula, as a line of a derivation that later lines
+    use.
+
+    Raises:
+        FormulaError, ShapeError: as for `evaluate`.
+    """
+    return _found(node, values, functions, orientation, examples, axes)[0]
+
+
+def _found(
+    node: tree.Node,
+    values: Mapping[str, Any],
+    functions: Mapping[str, Meaning] | None,
+    orientation: Mapping[str, str] | str,
+    examples: str,
+    axes: Mapping[str, Sequence[str]] | None,
+) -> tuple[Value, Mapping[str, int]]:
+    """The value of a formula, and its free indices."""
+    whole = {name(k): v for k, v in values.items() if isinstance(v, Value)}
+    arrays = {
+        name(k): v.array if isinstance(v, Value) else np.asarray(v) for k, v in values.items()
+    }
     named = {name(k): tuple(v) for k, v in (axes or {}).items()}
     turned = orientation
     if not isinstance(turned, str):
         turned = {name(k): v for k, v in turned.items()}
-    given = Given(arrays, turned, examples, named)
+    given = Given(arrays, turned, examples, named, whole)
     uses_at = any("@" in x.signs for x in tree.walk(node) if isinstance(x, tree.Product))
     run = Run(given, Functions(functions or {}), uses_at)
     free = free_indices(node, given)
     bound = {i: Value(np.arange(1, n + 1), (i,)) for i, n in free.items()}
     with np.errstate(all="ignore"):
-        found = run.value(node, bound)
-    order = tuple(indices) if indices else tuple(dict.fromkeys([*free, *found.indices]))
-    return _finished(found, order, shape)
+        return run.value(node, bound), free
 
 
 def _finished(x: Value, order: tuple[str, ...], shape: tuple[int, ...] | None) -> Array:
@@ -93,7 +129,7 @@ def _finished(x: Value, order: tuple[str, ...], shape: tuple[int, ...] | None) -
         sides = list(x.shape)
         wanted = {0: [1, 1], 1: sides, 2: list(rest)}.get(len(rest), sides)
         if len(rest) == 1:
-            at = 0 if x.shape[1] == 1 and not x.free[1] else 1
+            at = 0 if x.shape[1] == 1 and not x.free[1] and not x.open[0] else 1
             wanted = [1, 1]
             wanted[at] = rest[0]
             if x.free == (True, True):

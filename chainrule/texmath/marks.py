@@ -59,6 +59,11 @@ def index_item(r: Reader) -> tuple[tree.Node, str]:
             raise r.unexpected("an index")
         text = "T" if token.text == "⊤" else token.text
         node = piece(token.kind, text, token.start, token.end)
+        if isinstance(node, tree.Symbol) and r.accept("_"):  # x_{y_2}
+            with r.deeper():
+                inner, spelled = subscript(r)
+            text = whole(text, spelled)
+            node = tree.Symbol(node.base, tuple(inner), None, text, at=r.span(token.start))
         terms.append(tree.Negative(node, at=node.at) if minus else node)
         key += "-" + text if minus else text
         if r.sees("+"):
@@ -78,9 +83,7 @@ def piece(kind: str, text: str, start: int, end: int) -> tree.Node:
     return tree.Symbol(text, key=text, at=(start, end))
 
 
-def superscript(
-    r: Reader, start: int, named: bool
-) -> tuple[Layer | None, Callable[[tree.Node], tree.Node] | None, int]:
+def superscript(r: Reader, start: int, named: bool) -> tuple[Layer | None, Wrap | None, int]:
     """What stands above after a ^: a layer in brackets, a transpose or exponent, primes."""
     r.expect("^")
     layer: Layer | None = None
@@ -92,7 +95,7 @@ def superscript(
         r.take()
         return bracketed_layer(r, ")"), None, 0
     if r.accept("⊙"):
-        return None, _powered(r, start, _exponent(r)), 0
+        return None, _powered(r, start, _exponent(r), True), 0
     if not r.sees("{"):
         if _is_transpose(r):
             r.take()
@@ -112,18 +115,18 @@ def superscript(
             r.take()
             wrap = _turned(r, start)
         else:
-            r.accept("⊙")
-            wrap = _powered(r, start, r.expression())
+            entrywise = r.accept("⊙") is not None
+            wrap = _powered(r, start, r.expression(), entrywise)
     r.expect("}")
     return layer, wrap, primes
 
 
-def _turned(r: Reader, start: int) -> Callable[[tree.Node], tree.Node]:
+def _turned(r: Reader, start: int) -> Wrap:
     return lambda x: tree.Transpose(x, at=r.span(start))
 
 
-def _powered(r: Reader, start: int, exponent: tree.Node) -> Callable[[tree.Node], tree.Node]:
-    return lambda x: tree.Power(x, exponent, at=r.span(start))
+def _powered(r: Reader, start: int, exponent: tree.Node, entrywise: bool = False) -> Wrap:
+    return lambda x: tree.Power(x, exponent, entrywise, at=r.span(start))
 
 
 def _is_transpose(r: Reader) -> bool:
@@ -186,6 +189,8 @@ def postfix(r: Reader, node: tree.Node, start: int) -> tree.Node:
             node = tree.Transpose(node, at=r.span(start))
         elif r.sees("⊙") and r.ahead.text == "^":  # x⊙² in plain characters
             r.take()
+            r.expect("^")
+            node = tree.Power(node, _exponent(r), True, at=r.span(start))
         elif r.sees("^"):
             layer, around, primes = superscript(r, start, named=False)
             if around is None or primes or layer:
@@ -198,9 +203,11 @@ def postfix(r: Reader, node: tree.Node, start: int) -> tree.Node:
 
 
 def _lowered(r: Reader, node: tree.Node, start: int) -> tree.Node:
-    if isinstance(node, tree.Number | tree.Ones):
+    if isinstance(node, tree.Number):
         raise refused(r.text, start, "a number with a subscript")
     nodes, keys = subscript(r)
+    if isinstance(node, tree.Ones):
+        return tree.Ones(nodes[0], at=r.span(start))
     if isinstance(node, tree.Norm):
         return tree.Norm(node.of, "".join(keys), at=r.span(start))
     if isinstance(node, tree.Power) and isinstance(node.base, tree.Norm):  # ‖x‖²_F

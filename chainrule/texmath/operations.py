@@ -7,7 +7,7 @@ product is defined, and everywhere in a formula with ``@``, as in NumPy. +, −,
 go element by element: a number with anything, a column with a matrix of as many rows, a row with a
 matrix of as many columns, and nothing else. Powers and functions act on every entry. ``\vec{1}`` is
 a column of ones as long as its neighbour asks. Softmax acts on all entries of a row or column and,
-in a matrix, on each example. A Σ without an index adds all entries, ‖x‖² their squares. ``a_j``
+in a matrix (also of one row or column if both its axes have names), on each example. A Σ without an index adds all entries, ‖x‖² their squares. ``a_j``
 with an index j that no Σ binds makes the result an array with an axis for j. ``x^{(i)}`` with an
 index i is the i-th example. A subscript that is an array of whole numbers picks the entry of each
 example that its label says; labels count from 0. ``onehot_c(y)`` has c entries for each label.
@@ -27,6 +27,7 @@ from chainrule.texmath.indices import running
 from chainrule.texmath.lookup import Given, entries, index, index_value, meaning, unknown
 from chainrule.texmath.spell import spell
 from chainrule.texmath.values import (
+    COLUMN,
     ONES,
     Array,
     Value,
@@ -38,6 +39,7 @@ from chainrule.texmath.values import (
     transposed,
 )
 
+LONGEST = 1_000_000  # of a column of ones
 ROOTS = ("", "2", "F")  # norms that are the root of the sum of squares
 
 
@@ -173,6 +175,14 @@ class Run:
 
     # operations
 
+    def _ones(self, node: tree.Ones, bound: Mapping[str, Value]) -> Value:
+        if node.length is None:
+            return ONES
+        count = self._number(node.length, bound)
+        if not 0 < count <= LONGEST or count != int(count):
+            raise ShapeError(f"ones of length {count:g}")
+        return Value(np.ones((int(count), 1)), matrix=True, open=COLUMN)
+
     def _add(self, node: tree.Add, bound: Mapping[str, Value]) -> Value:
         return self._folded(tree.Add, node.terms, ["+"] * len(node.terms[1:]), bound)
 
@@ -235,7 +245,7 @@ class Run:
         base = self.value(node.base, bound)
         if squared:
             return base.map(np.square)
-        inverse = isinstance(node.exponent, tree.Negative)
+        inverse = isinstance(node.exponent, tree.Negative) and not node.entrywise
         if inverse and base.matrix and base.shape[0] == base.shape[1] > 1:
             raise FormulaError("the inverse of a matrix is not read", hint="Use 1/x for entries")
         return elementwise(_power, base, exponent, what="raised")
@@ -297,7 +307,7 @@ _RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
 }  # fmt: skip
 _READINGS: dict[type[tree.Node], Callable[[Run, Any, Mapping[str, Value]], Value]] = {
     tree.Number: lambda run, node, bound: of_number(node.value),
-    tree.Ones: lambda run, node, bound: ONES,
+    tree.Ones: Run._ones,
     tree.Symbol: Run._symbol,
     tree.Add: Run._add,
     tree.Negative: lambda run, node, bound: run.value(node.of, bound).map(np.negative),

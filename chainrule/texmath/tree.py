@@ -32,7 +32,9 @@ class Number(Node):
 
 @dataclass(frozen=True)
 class Ones(Node):
-    r"""``\vec{1}``: a column of ones, as long as what stands beside it asks for."""
+    r"""``\vec{1}``: a column of ones, as long as what stands beside it asks for, or ``\vec{1}_m``."""
+
+    length: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,11 @@ class Fraction(Node):
 
 @dataclass(frozen=True)
 class Power(Node):
-    """A power, element by element."""
+    r"""A power, element by element; `entrywise` where ``^{\odot 2}`` says so."""
 
     base: Node
     exponent: Node
+    entrywise: bool = False
 
 
 @dataclass(frozen=True)
