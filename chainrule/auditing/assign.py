@@ -18,7 +18,7 @@ from chainrule.auditing import prose
 from chainrule.auditing.infer import Inference, Kind, entry_axes
 from chainrule.auditing.scope import Definition, Model, mentioned
 from chainrule.auditing.sizes import NUMBER, ONE, Misfit, Shape, Sizes
-from chainrule.auditing.statements import Instance, derivative, symbol, symbols_of
+from chainrule.auditing.statements import LOSS_NAMES, Instance, derivative, symbol, symbols_of
 from chainrule.texmath.names import whole
 from chainrule.texmath.tree import (
     Hadamard,
@@ -33,6 +33,10 @@ from chainrule.texmath.tree import (
 )  # fmt: skip
 
 MOST_STATES = 4_000
+# So much does a reading cost in which an equation does not fit, one that contradicts the text, a
+# bias along the examples, something repeated that is no bias. All wrong equations together cost
+# less than reading a symbol as a number or a matrix as a row: no special case excuses them.
+ANOTHER, MOST_MISFITS = 0.3, 5
 MISFIT, CONTRADICTS, ODD, SPREAD = 10.0, 60.0, 25.0, 30.0
 SIZE_NAMES = frozenset("mnNMBKkdDp")
 CONSTANTS = ("e", "pi")
@@ -219,7 +223,8 @@ class Shapes:
         for told in self._told(stem, self.said.own):
             if not self._fits(told, shape, infer.sizes):
                 return shape, CONTRADICTS
-        return shape, 0.0
+        loss = step.key in LOSS_NAMES and not letters and not infer.sizes.is_number(shape)
+        return shape, ODD if loss else 0.0
 
     def _fits(self, told: prose.Shape, shape: Shape, sizes: Sizes) -> bool:
         ones = tuple(sizes.root(size) == ONE for size in shape)
@@ -245,7 +250,8 @@ class Shapes:
             checks = self._model.checks
             again = any(checks[n][0] is checks[number][0] for n in state.misfits)  # another layer
             misfits = {**state.misfits, number: str(misfit)}
-            cost = state.cost + (0.0 if again else MISFIT)
+            more = 0.0 if again or len(misfits) > MOST_MISFITS else ANOTHER
+            cost = state.cost + (more if state.misfits else MISFIT)
             return Assignment(state.shapes, state.sizes, misfits, cost)
         cost = state.cost + _spread_cost(infer)
         return Assignment(state.shapes, infer.sizes, state.misfits, cost)

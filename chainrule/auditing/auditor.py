@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from chainrule.auditing import prose
 from chainrule.auditing.assign import Said, canonical
@@ -44,6 +43,7 @@ from chainrule.auditing.scope import (
     mentioned,
     ordered,
 )  # fmt: skip
+from chainrule.auditing.source import text_of
 from chainrule.auditing.statements import (
     LOSS_NAMES,
     Instance,
@@ -54,9 +54,6 @@ from chainrule.auditing.statements import (
     is_update,
     symbols_of,
 )  # fmt: skip
-from chainrule.errors import DataError, DataFileNotFoundError, did_you_mean
-
-MOST_BYTES = 8_000_000
 
 
 def audit(source: str | os.PathLike[str], *, diagnose: bool = True) -> AuditReport:
@@ -78,40 +75,9 @@ def audit(source: str | os.PathLike[str], *, diagnose: bool = True) -> AuditRepo
     >>> report.ok, report.wrong[0].diagnosis
     (False, 'the factor 2 is missing')
     """
-    text, name = _text(source)
+    text, name = text_of(source)
     document = read_document(text, name)
     return _Audit(read_parts(document), name, diagnose).report()
-
-
-def _text(source: str | os.PathLike[str]) -> tuple[str, str]:
-    if isinstance(source, str) and any(c in source for c in "\n$\\=") and not _exists(source):
-        return source, "text"
-    path = Path(source)
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            what = f"{path.stat().st_size:,} bytes; documents up to {MOST_BYTES:,} are read"
-            raise DataError(what, where=path.name)
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        what = f"document {path.name!r} not found in {str(path.parent)!r}"
-        raise DataFileNotFoundError(what, hint=did_you_mean(path.name, beside[:1000])) from error
-    except OSError as error:
-        what = f"it cannot be read: {error.strerror or error}"
-        raise DataError(what, where=path.name) from error
-    try:
-        return data.decode("utf-8-sig"), path.name
-    except UnicodeDecodeError as error:
-        what = f"byte {error.start} is no UTF-8"
-        hint = "Audit the source of the document (.md, .tex, .txt), saved as UTF-8"
-        raise DataError(what, where=path.name, hint=hint) from error
-
-
-def _exists(source: str) -> bool:
-    try:
-        return len(source) < 1000 and "\n" not in source and Path(source).exists()
-    except (OSError, ValueError):
-        return False
 
 
 class _Audit:

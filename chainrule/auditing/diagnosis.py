@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.auditing.assign import CONSTANTS
 from chainrule.auditing.check import Checked, Outcome, compare, known
+from chainrule.auditing.derived import derived
 from chainrule.auditing.edits import edits
 from chainrule.auditing.names import pretty
 from chainrule.auditing.notation import EVERYTHING, restored
@@ -38,6 +39,7 @@ def explain(
     assert numbers is not None
     example = counterexample(numbers, instance, outcome, checked.points)
     mistake, right = mended(statement, outcome, checked)
+    right = right or _derived(statement, instance, checked)
     reason = outcome.reason or "the two sides differ"
     return dataclasses.replace(
         finding, example=example, diagnosis=mistake, right=right, reason=reason
@@ -65,6 +67,19 @@ def mended(statement: Statement, outcome: Outcome, checked: Checked) -> tuple[st
             right = restored(edit.text, statement.equation.sides[side].text)
             return edit.mistake, f"{statement.equation.sides[0].text} = {tidy(right)}"
     return "", ""
+
+
+def _derived(statement: Statement, instance: Instance, checked: Checked) -> str:
+    """The equation as chainrule derives it, if that reads back as the true derivative."""
+    left = instance.sides[0]
+    pair = derivative(left.key) if isinstance(left, Symbol) else None
+    if not pair or len(statement.instances) != 1 or checked.numbers is None:
+        return ""
+    found = derived(checked.numbers, *pair)
+    texts = [statement.spelled[0].text, found]
+    if not found or not _holds(statement, texts, checked):
+        return ""
+    return f"{statement.equation.sides[0].text} = {tidy(found)}"
 
 
 def _holds(statement: Statement, texts: Sequence[str], checked: Checked) -> bool:

@@ -44,7 +44,7 @@ class _Given(Given):
     """Values, some of them at many points."""
 
     def __init__(self, values: Mapping[str, Array], examples: str) -> None:
-        super().__init__(values, "column", examples, {})
+        super().__init__(values, "column", examples, {}, {})
 
     def value(self, name: str) -> Value:
         array = self.arrays[name]

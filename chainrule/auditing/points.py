@@ -117,9 +117,9 @@ class Draw:
         axis = 0 if columns == 1 or (self._examples == "columns" and rows > 1) else 1
         if style in ("whole", "single"):
             hot = np.zeros(like.shape)
-            lines = np.moveaxis(hot, axis, 0)
-            for i in range(lines.shape[1]):
-                lines[draw.integers(len(lines)), i] = 1.0
+            examples = hot.T if axis else hot
+            for i in range(rows if axis else columns):
+                examples[draw.integers(columns if axis else rows), i] = 1.0
             return hot
         raised = np.exp(draw.standard_normal(like.shape))
         return np.asarray(raised / raised.sum(axis=axis, keepdims=True))

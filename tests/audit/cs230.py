@@ -88,7 +88,7 @@ Forms = Callable[[SimpleNamespace], list[T]]
 
 @dataclass(frozen=True)
 class Gradient:
-    """One of the twelve: its model, what it is derived by, the right form, alterations, rewritings."""
+    """One of the twelve: its model and parameter, the right form, alterations, rewritings."""
 
     model: str
     by: str
@@ -264,34 +264,22 @@ def _activated(last: str) -> tuple[Callable[[SimpleNamespace], T], Forms, Forms]
     def rewritten(s: SimpleNamespace) -> list[T]:
         e, w, c, A, x = s.y_hat - s.y, s.w_2.T, over(2, s.m), s.A, end(s)
         back, rest, whole = w @ c @ e, number(1) - s.A, right(s).value
+        error = rf"\left({w.tex}{c.tex}(\hat{{y}} - y)\right)"
+        swapped = rf"\left({w.tex}{c.tex}(y - \hat{{y}})\right)"
+        dotted = rf"{w.tex}\cdot\frac{{2}}{{m}}\cdot(\hat{{y}} - y)"
         return [
             c @ ((w @ e * A * rest) @ x),
             (A * rest * back) @ x,
             (back * (A - A * A)) @ x,
             (A * back * rest) @ x,
-            T(
-                rf"-\left(\left({w.tex}{c.tex}(y - \hat{{y}})\right)\odot A\odot(1 - A)\right){x.tex}",
-                whole,
-            ),
+            T(rf"-\left({swapped}\odot A\odot(1 - A)\right){x.tex}", whole),
             (back * A) @ x - (back * A * A) @ x,
             (x.T @ (back * A * rest).T).T,
             (w @ over(1, s.m) @ (e + e) * A * rest) @ x,
-            T(
-                rf"\left(\left({w.tex}{c.tex}(\hat{{y}} - y)\right)\odot \sigma'(Z)\right){x.tex}",
-                whole,
-            ),
-            T(
-                rf"\left(\left({w.tex}{c.tex}(\hat{{y}} - y)\right)\odot \sigma(Z)\odot(1 - \sigma(Z))\right){x.tex}",
-                whole,
-            ),
-            T(
-                rf"\left({w.tex}\cdot\frac{{2}}{{m}}\cdot(\hat{{y}} - y)\odot A\odot (1 - A)\right)\cdot {x.tex}",
-                whole,
-            ),
-            T(
-                rf"-\left(\left({w.tex}{c.tex}(\hat{{y}} - y)\right)\odot A\odot(A - 1)\right){x.tex}",
-                whole,
-            ),
+            T(rf"\left({error}\odot \sigma'(Z)\right){x.tex}", whole),
+            T(rf"\left({error}\odot \sigma(Z)\odot(1 - \sigma(Z))\right){x.tex}", whole),
+            T(rf"\left({dotted}\odot A\odot (1 - A)\right)\cdot {x.tex}", whole),
+            T(rf"-\left({error}\odot A\odot(A - 1)\right){x.tex}", whole),
         ]
 
     return right, altered, rewritten

@@ -161,12 +161,10 @@ def test_what_is_too_long_or_no_text_is_refused():
         cr.audit("a\n" * 2_000_000)
     with pytest.raises(DataError, match="NUL"):
         cr.audit("a\0\n")
+    pairs = zip("abcdefg", "bcdefgh", strict=True)
+    macros = "".join(rf"\newcommand{{\{a}}}{{\{b}\{b}}}" for a, b in pairs)
+    macros += r"\newcommand{\h}{xxxxxxxxxxxxxxxxxxxx}\section{s} $"
     with pytest.raises(DataError, match="without end"):
-        macros = "".join(
-            rf"\newcommand{{\{a}}}{{\{b}\{b}}}" for a, b in zip("abcdefg", "bcdefgh", strict=True)
-        )
-        cr.audit(
-            macros + r"\newcommand{\h}{xxxxxxxxxxxxxxxxxxxx}\section{s} $" + r"\a" * 20_000 + "$"
-        )
+        cr.audit(macros + r"\a" * 20_000 + "$")
     with pytest.raises(DataFileNotFoundError):
         cr.audit("nowhere.md")

@@ -171,7 +171,9 @@ def test_dz_may_be_the_derivative_of_one_example_if_the_rest_follows():
 
 def test_a_chain_net_is_read_for_every_layer():
     text = r"""
-$$ h_i = \sigma(w_i h_{i-1} + b_i) $$ with $h_0 = x$, $\sigma$ the sigmoid, and $$ L = (h_n - y)^2 $$
+$$ h_i = \sigma(w_i h_{i-1} + b_i) $$ with $h_0 = x$, $\sigma$ the sigmoid, and
+
+$$ L = (h_n - y)^2 $$
 
 $$ \frac{dL}{dw_i} = \frac{dL}{dh_i} \sigma'(w_i h_{i-1} + b_i) h_{i-1} $$
 $$ \frac{dL}{dh_i} = \frac{dL}{dh_{i+1}} \sigma'(w_{i+1} h_i + b_{i+1}) w_{i+1} $$
