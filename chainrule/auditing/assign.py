@@ -21,10 +21,10 @@ from chainrule.auditing.sizes import NUMBER, ONE, Misfit, Shape, Sizes
 from chainrule.auditing.statements import LOSS_NAMES, Instance, derivative, symbol, symbols_of
 from chainrule.texmath.names import whole
 from chainrule.texmath.tree import (
+    Call,
     Hadamard,
     Node,
     Norm,
-    Number,
     Ones,
     Summation,
     Symbol,
@@ -366,7 +366,7 @@ def _spread_cost(infer: Inference) -> float:
     """A bias may be repeated for every example; anything else that is, is suspicious."""
     cost = 0.0
     for term, _ in infer.spreads:
-        literal = all(isinstance(x, Number) for x in walk(term))
+        literal = not any(isinstance(x, Symbol | Call) for x in walk(term))
         bias = isinstance(term, Symbol) and term.base[:1] in "bcB"
         cost += 0.0 if literal else 0.2 if bias else SPREAD
     return cost

@@ -198,14 +198,13 @@ def by_definition(part: Part) -> list[str]:
     Returns:
         The names that are read otherwise now; none if there are none that equations define.
     """
-    own = {
-        i.sides[0].key
+    plain_names = [
+        instance.sides[0]
         for s in part.statements
-        for i in Statement.again(
-            dataclasses.replace(s, aliases={}), tuple(x.text for x in s.spelled)
-        )
-        if s.instances and isinstance(i.sides[0], Symbol)
-    }  # fmt: skip
+        if s.instances
+        for instance in dataclasses.replace(s, aliases={}).again(tuple(x.text for x in s.spelled))
+    ]
+    own = {side.key for side in plain_names if isinstance(side, Symbol)}
     defined = {s.defines for s in part.statements} | {
         i.sides[0].key
         for s in part.statements

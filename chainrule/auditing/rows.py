@@ -44,6 +44,7 @@ _RELATIONS = {
 }
 _SPACES = {r"\quad", r"\qquad"}
 _BLANKS = {r"\,", r"\;", r"\:", r"\!", r"\ ", "~", r"\quad", r"\qquad", "&"}
+_WORD = re.compile(r"\\text\s*\{\s*(and|where|with|or|so|thus|hence|for|if|then)\b[^{}]*\}")
 _JOINING = re.compile(r"\\text\s*\{\s*(and|where|with|or|so|thus|hence|for|if|then)?\b[^{}]*\}")
 
 
@@ -141,7 +142,9 @@ def _continues(text: str) -> bool:
 def _tidy(tokens: list[str]) -> str:
     """The text of a side without blanks, spaces and punctuation around it."""
     begin, end = 0, len(tokens)
-    while begin < end and (tokens[begin].isspace() or tokens[begin] in _BLANKS):
+    while begin < end and (
+        tokens[begin].isspace() or tokens[begin] in _BLANKS or _WORD.fullmatch(tokens[begin])
+    ):
         begin += 1
     while end > begin and (tokens[end - 1].isspace() or _ends(tokens, end - 1)):
         end -= 1
