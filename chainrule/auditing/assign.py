@@ -12,7 +12,7 @@ import functools
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count, pairwise
+from itertools import count
 
 from chainrule.auditing import prose
 from chainrule.auditing.infer import Inference, Kind, entry_axes
@@ -243,9 +243,7 @@ class Shapes:
     def _checked(self, state: Assignment, number: int, instance: Instance) -> Assignment:
         infer = self.inference(state.shapes, state.sizes.copy())
         try:
-            kinds = [infer(side) for side in instance.sides]
-            for left, right in pairwise(kinds):
-                infer.equal(left, right)
+            infer.same(instance.sides)
         except Misfit as misfit:
             checks = self._model.checks
             again = any(checks[n][0] is checks[number][0] for n in state.misfits)  # another layer

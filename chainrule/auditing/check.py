@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -143,9 +142,7 @@ def _unfit(numbers: Numbers, instance: Instance, misfit: str) -> str:
     """What does not fit in a statement, with the names that its sizes have by now."""
     infer = numbers.shapes.inference(numbers.assignment.shapes, numbers.assignment.sizes.copy())
     try:
-        kinds = [infer(side) for side in instance.sides]
-        for left, right in itertools.pairwise(kinds):
-            infer.equal(left, right)
+        infer.same(instance.sides)
     except Misfit as again:
         return f"shapes do not fit: {again}"
     return f"shapes do not fit: {misfit}"
@@ -282,6 +279,8 @@ def _side(
                 value.shape, (*first.shape[: len(axes)], *value.shape[len(axes) :])
             ),
         )
+    if value.ndim == 0 and not any(True for _ in symbols_of(side)):  # 1 in every entry
+        value = np.broadcast_to(value, first.shape)
     if value.shape != first.shape:
         what = f"the left side is {shown(first)}, the right side {shown(value)}"
         return Outcome(WRONG, what, number, instance)

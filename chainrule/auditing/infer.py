@@ -6,7 +6,7 @@ free index: ``Σ_k w_{jk} a_k + b_j`` is a number with the axis j.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chainrule.auditing.sizes import NUMBER, ONE, Misfit, Shape, Sizes
@@ -28,6 +28,7 @@ from chainrule.texmath.tree import (
     Summation,
     Symbol,
     Transpose,
+    walk,
 )
 
 # Functions of all entries together.
@@ -89,14 +90,28 @@ class Inference:
                 todo.extend((part, False) for part in reversed(parts(node)))
         return known[id(root)]
 
-    def equal(self, left: Kind, right: Kind) -> None:
+    def same(self, sides: Sequence[Node]) -> None:
+        """Make all sides of an equation one kind.
+
+        Raises:
+            Misfit: they cannot be.
+        """
+        first, *others = (self(side) for side in sides)
+        for side, kind in zip(sides[1:], others, strict=True):
+            plain = not any(isinstance(x, Symbol | Ones | Call) for x in walk(side))
+            self.equal(first, kind, constant=plain)
+
+    def equal(self, left: Kind, right: Kind, *, constant: bool = False) -> None:
         """Make both sides of an equation one kind.
+
+        Args:
+            constant: the right side is a plain number, which may stand for every entry.
 
         Raises:
             Misfit: they cannot be.
         """
         a, b = left.shape, right.shape
-        if not all(self.sizes.unify(x, y) for x, y in zip(a, b, strict=True)):
+        if not constant and not all(self.sizes.unify(x, y) for x, y in zip(a, b, strict=True)):
             shown = self.sizes.shown
             raise Misfit(f"the left side is {shown(a)}, the right side {shown(b)}")
         odd = sorted(dict(right.axes).keys() - dict(left.axes).keys())

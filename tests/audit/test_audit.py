@@ -168,3 +168,62 @@ def test_what_is_too_long_or_no_text_is_refused():
         cr.audit(macros + r"\a" * 20_000 + "$")
     with pytest.raises(DataFileNotFoundError):
         cr.audit("nowhere.md")
+
+
+@pytest.mark.parametrize("loss", [r"\frac{1}{m} \|\hat{y} - y\|^2", r"\|\hat{y} - y\|^2"])
+def test_what_no_single_change_mends_chainrule_derives(loss):
+    text = r"""
+$X$ is a matrix of shape $(n,m)$, $y$ a row vector of shape $(1,m)$, $b_2$ a scalar.
+$$ A = \tanh(W_1 X + b_1) $$
+$$ \hat{y} = w_2 A + b_2 $$
+$$ L = LOSS $$
+$$ \frac{\partial L}{\partial W_1} = 3 A y^T $$
+""".replace("LOSS", loss)
+    (found,) = cr.audit(text).wrong
+    assert found.diagnosis == ""
+    assert cr.audit(text.replace(found.text, found.right)).ok
+
+
+BARE = r"""
+$$\begin{align}
+Z &= W_1 X + b_1 \\
+A &= \sigma(Z) \\
+\hat{y} &= w_2 A + b_2 \\
+L &= \frac{1}{m} \|\hat{y} - y\|^2
+\end{align}$$
+$$\begin{align}
+\frac{\partial L}{\partial W_1}
+  &= \left(w_2^T \frac{2}{m} (\hat{y} - y) \odot A \odot (1 - A)\right) X^T \\
+\frac{\partial L}{\partial b_1}
+  &= \left(w_2^T \frac{2}{m} (\hat{y} - y) \odot A \odot (1 - A)\right) \vec{1} \\
+\frac{\partial L}{\partial w_2} &= \frac{2}{m} (\hat{y} - y) A^T \\
+\frac{\partial L}{\partial b_2} &= \frac{2}{m} (\hat{y} - y) \vec{1}
+\end{align}$$
+"""
+
+
+def test_shapes_of_which_nothing_is_said_are_found():
+    report = cr.audit(BARE)
+    assert [e.status for e in report.gradients] == ["correct"] * 4
+    shapes = dict(report.models[0].shapes)
+    k, n = shapes["W_1"].split("×")
+    m = shapes["X"].split("×")[1]
+    assert shapes["X"].split("×")[0] == n
+    assert (shapes["A"], shapes["b_1"], shapes["w_2"]) == (f"{k}×{m}", f"{k}×1", f"1×{k}")
+    assert len({k, n, m}) == 3
+
+
+@pytest.mark.parametrize("old", ["w_2^T", "X^T", "A^T", r"\vec{1}", r"\frac{2}{m}", "(1 - A)"])
+def test_no_special_shape_excuses_what_is_wrong_in_general(old):
+    new = {r"\frac{2}{m}": r"\frac{1}{m}", "(1 - A)": "A"}.get(old, old.partition("^")[0])
+    new = new.replace(r"\vec{1}", "")
+    wrong = BARE.replace(old, new)
+    count = sum(a != b for a, b in zip(BARE.split("\n"), wrong.split("\n"), strict=True))
+    assert len(cr.audit(wrong, diagnose=False).wrong) == count
+
+
+def test_a_number_stands_for_every_entry():
+    text = "$X$ is a matrix of shape $(n, m)$.\n\n$$ L = 3 \\sum X $$\n\n"
+    right = r"$$ \frac{\partial L}{\partial X} = 3 $$"
+    assert [e.status for e in cr.audit(text + right).gradients] == ["correct"]
+    assert not cr.audit(text + right.replace("= 3", "= 4")).ok
