@@ -181,6 +181,7 @@ $$ \frac{\partial L}{\partial W_1} = 3 A y^T $$
 """.replace("LOSS", loss)
     (found,) = cr.audit(text).wrong
     assert found.diagnosis == ""
+    assert found.right
     assert cr.audit(text.replace(found.text, found.right)).ok
 
 
