@@ -48,12 +48,14 @@ class Reading:
         sizes: of the axes.
         orientation: row or column, for values with one axis.
         examples: whether the examples of matrices are "columns" or "rows".
+        labels: inputs that hold class labels.
     """
 
     axes: Mapping[str, tuple[str, ...]]
     sizes: Mapping[str, int]
     orientation: Mapping[str, str]
     examples: str
+    labels: frozenset[str]
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape of a named value."""
@@ -77,7 +79,8 @@ def reading(found: Derived, sizes: Mapping[str, int]) -> Reading:
     axes[loss] = ()
     one_axis = {key: turned.get(a[0], "column") for key, a in axes.items() if len(a) == 1}
     examples = "columns" if turned.get(EXAMPLES, "row") == "row" else "rows"
-    return Reading(axes, sizes, one_axis, examples)
+    labels = frozenset(name(x.name) for x in found.definition.inputs if x.kind == "int")
+    return Reading(axes, sizes, one_axis, examples, labels)
 
 
 def read_back(lines: Iterable[str], how: Reading, given: Mapping[str, Array]) -> dict[str, Array]:
@@ -96,6 +99,7 @@ def read_back(lines: Iterable[str], how: Reading, given: Mapping[str, Array]) ->
         "orientation": how.orientation,
         "examples": how.examples,
         "axes": how.axes,
+        "labels": how.labels,
     }
     found: dict[str, Array] = {}
     for line in lines:

@@ -270,7 +270,8 @@ def picked(x: Value, labels: Value) -> Value:
     Raises:
         ShapeError: there are not as many labels as examples, or one names no class.
     """
-    column = _in_column(labels, x.shape[0] == 1)
+    own = next((label for label in labels.labels if label), "")
+    column = _in_column(labels, x.shape[0] == 1) if own not in x.labels else x.labels[0] == own
     table = x.array if column else x.array.T
     at = _label_array(labels, table.shape[1])
     if len(at) != len(table):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ def evaluate(
     orientation: Mapping[str, str] | str = "column",
     examples: str = "columns",
     axes: Mapping[str, Sequence[str]] | None = None,
+    labels: Collection[str] = (),
     indices: Sequence[str] | None = None,
     shape: tuple[int, ...] | None = None,
 ) -> Array:
@@ -44,6 +45,7 @@ def evaluate(
         orientation: whether arrays with one axis are a "row" or a "column", for all or by name.
         examples: whether a matrix has its examples in "columns" or in "rows".
         axes: names of the axes of values, for ``\max_k``.
+        labels: names of values that are class labels; rows and columns of whole numbers always are.
         indices: the free indices in the order in which the result has them; by default in the
             order of the text.
         shape: the shape that the result must have. A row or column then loses its side of length
@@ -60,7 +62,7 @@ def evaluate(
     >>> float(evaluate(parse(r"\frac{1}{2}\|a - y\|^2"), {"a": [1.0, 2.0], "y": [0.0, 4.0]}))
     2.5
     """
-    settings = (functions, orientation, examples, axes)
+    settings = (functions, orientation, examples, axes, labels)
     found, free = _found(node, values, *settings)
     order = tuple(indices) if indices else tuple(dict.fromkeys([*free, *found.indices]))
     return _finished(found, order, shape)
@@ -74,6 +76,7 @@ def evaluate_open(
     orientation: Mapping[str, str] | str = "column",
     examples: str = "columns",
     axes: Mapping[str, Sequence[str]] | None = None,
+    labels: Collection[str] = (),
 ) -> Value:
     """The same as a `Value`, which may have sides whose length is not known yet.
 
@@ -83,7 +86,7 @@ def evaluate_open(
     Raises:
         FormulaError, ShapeError: as for `evaluate`.
     """
-    return _found(node, values, functions, orientation, examples, axes)[0]
+    return _found(node, values, functions, orientation, examples, axes, labels)[0]
 
 
 def _found(
@@ -93,6 +96,7 @@ def _found(
     orientation: Mapping[str, str] | str,
     examples: str,
     axes: Mapping[str, Sequence[str]] | None,
+    labels: Collection[str],
 ) -> tuple[Value, Mapping[str, int]]:
     """The value of a formula, and its free indices."""
     whole = {name(k): v for k, v in values.items() if isinstance(v, Value)}
@@ -103,7 +107,7 @@ def _found(
     turned = orientation
     if not isinstance(turned, str):
         turned = {name(k): v for k, v in turned.items()}
-    given = Given(arrays, turned, examples, named, whole)
+    given = Given(arrays, turned, examples, named, whole, frozenset(map(name, labels)))
     uses_at = any("@" in x.signs for x in tree.walk(node) if isinstance(x, tree.Product))
     run = Run(given, Functions(functions or {}), uses_at)
     free = free_indices(node, given)

@@ -24,6 +24,7 @@ class Given:
         examples: str,
         axes: Mapping[str, tuple[str, ...]],
         values: Mapping[str, Value],
+        labels: frozenset[str],
     ) -> None:
         if examples not in EXAMPLES:
             raise ParameterError(f"examples={examples!r} is neither 'columns' nor 'rows'")
@@ -32,6 +33,7 @@ class Given:
         self.examples = examples
         self.axes = axes
         self.values = values
+        self.labels = labels
 
     def value(self, name: str) -> Value:
         """What was given under a name, as a number or a matrix.

@@ -171,7 +171,7 @@ class Run:
             return None
         array = self.given.arrays.get(below.key)
         whole = array is not None and array.ndim > 0 and array.dtype.kind in "iub"
-        return self.given.value(below.key) if whole else None
+        return self.given.value(below.key) if whole or below.key in self.given.labels else None
 
     # operations
 
@@ -181,7 +181,8 @@ class Run:
         count = self._number(node.length, bound)
         if not 0 < count <= LONGEST or count != int(count):
             raise ShapeError(f"ones of length {count:g}")
-        return Value(np.ones((int(count), 1)), matrix=True, open=COLUMN)
+        label = node.length.key if isinstance(node.length, tree.Symbol) else ""
+        return Value(np.ones((int(count), 1)), matrix=True, open=COLUMN, labels=(label, ""))
 
     def _add(self, node: tree.Add, bound: Mapping[str, Value]) -> Value:
         return self._folded(tree.Add, node.terms, ["+"] * len(node.terms[1:]), bound)

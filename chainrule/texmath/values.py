@@ -171,6 +171,8 @@ def multiplied(a: Value, b: Value) -> Value:
     if b.free[0]:
         right = np.broadcast_to(right, (*right.shape[:-2], inner, right.shape[-1]))
     product = Value(np.matmul(left, right), names, True)
+    if a.open[0] and b.open[1]:  # a row times a column
+        return product.number()
     return replace(
         product,
         free=(a.free[0], b.free[1]),
