@@ -26,6 +26,8 @@ _PUBLIC = {
     "definition": ("with_loss",),
     "expr": ("Definition", "Expr"),
     "nn": ("mlp", "dense", "without_dropout"),
+    "check.lint": ("lint", "LintReport"),
+    "explain.ruletable": ("rule_table", "RuleTable"),
     "errors": ("ChainruleError", "ChainruleWarning"),
     "training": (
         "train", "Run", "load_run",

@@ -77,10 +77,9 @@ class Derivation:
             ParameterError: `threads` is no whole number from 1 to 1024.
         """
         from chainrule.run.machine import Machine
-        from chainrule.run.waiting import refuse_threads
+        from chainrule.run.waiting import thread_count
 
-        refuse_threads(threads)
-        return Machine(self._derived.program, threads)
+        return Machine(self._derived.program, thread_count(threads))
 
     def python(self) -> str:
         """NumPy source of a function (inputs) → loss, gradients: what calling this runs."""

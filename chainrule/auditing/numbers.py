@@ -18,13 +18,10 @@ from chainrule.auditing.points import Draw, Point
 from chainrule.auditing.scope import Model, mentioned
 from chainrule.auditing.sizes import ONE, Shape
 from chainrule.auditing.statements import derivative, symbol, symbols_of
-from chainrule.texmath.calls import Functions
-from chainrule.texmath.evaluate import Meaning
-from chainrule.texmath.indices import free_indices
-from chainrule.texmath.lookup import Given, spelled
+from chainrule.texmath.evaluate import Meaning, evaluate_open
+from chainrule.texmath.lookup import spelled
 from chainrule.texmath.names import whole
-from chainrule.texmath.operations import Run
-from chainrule.texmath.tree import Call, Node, Product, Symbol, walk
+from chainrule.texmath.tree import Call, Node, Symbol, walk
 from chainrule.texmath.values import Value, refuse_free
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -38,19 +35,6 @@ STEPS = "\0step"  # the index that counts points evaluated at once
 
 class Steps(np.ndarray):
     """An array whose first axis counts points that are evaluated at once."""
-
-
-class _Given(Given):
-    """Values, some of them at many points."""
-
-    def __init__(self, values: Mapping[str, Array], examples: str) -> None:
-        super().__init__(values, "column", examples, {}, {})
-
-    def value(self, name: str) -> Value:
-        array = self.arrays[name]
-        if not isinstance(array, Steps):
-            return super().value(name)
-        return Value(np.asarray(array), (STEPS,), matrix=array.ndim > 1)
 
 
 class Undefined(Exception):
@@ -82,14 +66,13 @@ class Numbers:
         self.shapes = shapes
         self.assignment = assignment
         self.examples = examples
-        self._functions = Functions(functions)
+        self._functions = dict(functions)
         self._draw = Draw(model, shapes, assignment, examples, counts or {})
         self._derived: dict[tuple[int, str], Array | Undefined] = {}
         self._forward: dict[int, dict[str, Array]] = {}
         self._kept: list[Point] = []
         self._samples: dict[tuple[int, str], Point] = {}
         self._smooth: set[tuple[str, str]] = set()
-        self._at_signs: dict[int, tuple[Node, bool]] = {}
         self._definitions = list(model.definitions.values())
         self._below = {
             d.key: set(mentioned(d.node)) | {self._stem(k) for k in mentioned(d.node)}
@@ -123,12 +106,11 @@ class Numbers:
         Raises:
             FormulaError, ShapeError: see `chainrule.texmath.evaluate`.
         """
-        uses_at = self._uses_at(node)
-        given = _Given(values, self.examples)
-        free = free_indices(node, given) if self.shapes.indices else {}
-        bound = {i: Value(np.arange(1, n + 1), (i,)) for i, n in free.items()}
-        with np.errstate(all="ignore"):
-            found = Run(given, self._functions, uses_at).value(node, bound)
+        given = {
+            k: Value(np.asarray(v), (STEPS,), matrix=v.ndim > 1) if isinstance(v, Steps) else v
+            for k, v in values.items()
+        }
+        found = evaluate_open(node, given, functions=self._functions, examples=self.examples)
         refuse_free(found)
         missing = tuple(i for i in axes or () if i not in found.indices)
         if axes is not None and set(found.indices) <= {*axes, STEPS}:
@@ -144,13 +126,6 @@ class Numbers:
         if found.matrix and found.shape == (1, 1):
             result = result.reshape(result.shape[:-2])
         return result.view(Steps) if STEPS in found.indices else np.asarray(result)
-
-    def _uses_at(self, node: Node) -> bool:
-        """Whether it is written as NumPy would be, with @ for the matrix product."""
-        if id(node) not in self._at_signs:
-            signs = (x.signs for x in walk(node) if isinstance(x, Product))
-            self._at_signs[id(node)] = (node, any("@" in each for each in signs))
-        return self._at_signs[id(node)][1]
 
     def forward(
         self,

@@ -16,6 +16,7 @@ _SYMBOLS = {
     r"\sum": "Σ",
     r"\geq": "≥",
     r"\leq": "≤",
+    r"\neq": "≠",
     r"\infty": "∞",
     r"\lvert": "|",
     r"\rvert": "|",
@@ -26,6 +27,7 @@ _SYMBOLS = {
     r"\max": "max",
     r"\min": "min",
     r"\log": "log ",
+    r"\det": "det",
     r"\tanh": "tanh",
     r"\cosh": "cosh",
     r"\sqrt": "√",
@@ -33,7 +35,7 @@ _SYMBOLS = {
     "&=": "=",
     "||": "‖",
 }
-_GREEK = {
+GREEK = {
     f"\\{name}": char
     for name, char in zip(
         "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho tau "
@@ -43,7 +45,7 @@ _GREEK = {
         strict=True,
     )
 }
-_ALL = _SYMBOLS | _GREEK
+_ALL = _SYMBOLS | GREEK
 _WORDS = re.compile(
     "|".join(
         re.escape(word) + (r"(?![A-Za-z])" if word[-1].isalpha() else "")
@@ -149,8 +151,8 @@ def _lowered(text: str) -> str:
 
 
 def _raised(text: str) -> str:
-    if text == "ᵀ":
-        return text
+    if text in ("ᵀ", "-ᵀ"):
+        return text.translate(_ABOVE)
     if text.startswith("⊙"):
         power = text.removeprefix("⊙").strip()
         plain_number = re.fullmatch(r"-?[0-9]+", power)

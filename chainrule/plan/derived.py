@@ -63,8 +63,8 @@ def derived(definition: Definition, wrt: Iterable[str] | None = None) -> Derived
     root = definition.root
     _refuse_axes(definition)
     inputs = [definition.input[name] for name in names]
-    _refuse_still(definition, inputs)
     gradients = reverse(root, inputs)
+    _refuse_still(definition, inputs, gradients)
     values = {name: expr for name, expr in definition.values if expr in gradients.cotangents}
     cotangents = {
         name: gradients.cotangents[expr] for name, expr in values.items() if expr is not root
@@ -100,7 +100,7 @@ def per_example(
     """
     inputs = [definition.input[name] for name in _wanted(definition, wrt)]
     _refuse_axes(definition)
-    _refuse_still(definition, inputs)
+    _refuse_still(definition, inputs, reverse(definition.root, inputs))
     kept = keep(definition.root, examples)
     if examples not in kept[definition.root].axes:
         raise GraphError(f"the loss does not depend on axis {examples!r}", where=definition.name)
@@ -151,7 +151,7 @@ def _wanted(definition: Definition, wrt: Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _refuse_still(definition: Definition, inputs: list[Expr]) -> None:
+def _refuse_still(definition: Definition, inputs: list[Expr], gradients: Gradients) -> None:
     """Raise a GraphError if the loss cannot move with one of `inputs`."""
     reachable = set(postorder(definition.root))
     for x in inputs:
@@ -159,8 +159,7 @@ def _refuse_still(definition: Definition, inputs: list[Expr]) -> None:
             hint = "Remove it or mark it frozen"
             what = f"parameter {x.name!r} does not influence the loss (gradient would be 0)"
             raise GraphError(what, hint=hint)
-    moving = reverse(definition.root, inputs).cotangents
-    stuck = [x for x in inputs if x not in moving]
+    stuck = [x for x in inputs if x not in gradients.cotangents]
     if stuck:
         names = ", ".join(x.name for x in stuck)
         node = _obstacle(definition, stuck[0])
