@@ -30,10 +30,6 @@ Begin with one of these:
     chainrule derive examples/cs230/two_sigmoid.net
 """
 COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
-<<<<<<< HEAD
-    "Look inside a network": {"derive": derive, "check": check, "show": show, "ops": ops},
-    "Check what others wrote": {"audit": audit},
-=======
     "Look inside a network": {
         "derive": derive,
         "check": check,
@@ -41,7 +37,7 @@ COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
         "show": show,
         "ops": ops,
     },
->>>>>>> main
+    "Check what others wrote": {"audit": audit},
     "Train one and use it": {
         "train": train,
         "predict": predict,
