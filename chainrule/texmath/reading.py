@@ -87,6 +87,10 @@ def parse_align(text: str, names: Iterable[str] = ()) -> list[Equation]:
     return read(text, _known(names))
 
 
+_LAYER = r"(?:\^\([\w+-]+\))"
+_LAYERED = re.compile(rf"(?=.*\^)(?:d\w+{_LAYER}?/)?\w+{_LAYER}?")
+
+
 @functools.lru_cache(NAMES_KEPT)
 def name(symbol: str) -> str:
     r"""The canonical name of a symbol, the same for every way of writing it.
@@ -96,10 +100,14 @@ def name(symbol: str) -> str:
 
     >>> name(r"\hat y"), name("ŷ"), name("y_hat"), name("yhat")
     ('y_hat', 'y_hat', 'y_hat', 'y_hat')
+    >>> name("W^{[1]}"), name(name("W^{[1]}"))
+    ('W^(1)', 'W^(1)')
     """
     word = symbol.strip()
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", word):
         return of_word(word)
+    if _LAYERED.fullmatch(word):  # what this function returns is a name already
+        return word
     try:
         found = parse(symbol)
     except FormulaError:
