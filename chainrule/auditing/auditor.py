@@ -230,7 +230,7 @@ class _Audit:
     ) -> Model:
         """The model of this part of the document to which definitions can be added."""
         part = self._part_of[statement.place]
-        for model in reversed(models):
+        for model in reversed(models if closure else ()):  # what uses nothing stands alone
             if model.unit == part.number and join(model, closure):
                 return model
         models.append(Model(part.title, part.number))
@@ -315,7 +315,9 @@ class _Audit:
         each, instance, outcome = worst
         differ = "the two sides differ" if outcome.status == WRONG else ""
         reason = outcome.reason or differ
-        finding = dataclasses.replace(finding, status=outcome.status, reason=reason)
+        finding = dataclasses.replace(
+            finding, status=outcome.status, reason=reason, notes=outcome.notes
+        )
         if outcome.status == WRONG and self._diagnose and role != "update":
             return explain(finding, statement, instance, outcome, each)
         return finding

@@ -9,17 +9,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from chainrule.auditing.assign import Assignment, Said, Shapes
+from chainrule.auditing.notation import EVERYTHING
 from chainrule.auditing.numbers import Numbers, Undefined, finite, uses_function
 from chainrule.auditing.points import Array, Point
 from chainrule.auditing.report import CORRECT, UNCLEAR, WRONG
 from chainrule.auditing.scope import Model
-from chainrule.auditing.sizes import Misfit
+from chainrule.auditing.sizes import Misfit, Unread
 from chainrule.auditing.statements import (
     Instance,
     Statement,
+    aliased,
     derivative,
     first_line,
     is_update,
+    symbol,
     symbols_of,
 )  # fmt: skip
 from chainrule.errors import ChainruleError, FormulaError, ShapeError
@@ -129,23 +132,25 @@ def _compared(numbers: Numbers, assignment: Assignment, simplex: tuple[str, ...]
         return Checked(model, numbers, outcomes, notes, points, trouble)
     outcomes = []
     for index, (statement, instance) in enumerate(model.checks):
-        how = compare_step if is_update(statement) else compare
+        how = compare_step if is_update(statement) else compare_any
         outcome = how(numbers, instance, points)
         misfit = assignment.misfits.get(index)
         if outcome.status == WRONG and misfit:
-            outcome = dataclasses.replace(outcome, reason=_unfit(numbers, instance, misfit))
+            outcome = _unfit(numbers, instance, misfit, outcome)
         outcomes.append(outcome)
     return Checked(model, numbers, outcomes, notes, points)
 
 
-def _unfit(numbers: Numbers, instance: Instance, misfit: str) -> str:
+def _unfit(numbers: Numbers, instance: Instance, misfit: str, outcome: Outcome) -> Outcome:
     """What does not fit in a statement, with the names that its sizes have by now."""
     infer = numbers.shapes.inference(numbers.assignment.shapes, numbers.assignment.sizes.copy())
     try:
         infer.same(instance.sides)
+    except Unread as again:
+        return Outcome(UNCLEAR, str(again), instance=instance)
     except Misfit as again:
-        return f"shapes do not fit: {again}"
-    return f"shapes do not fit: {misfit}"
+        misfit = str(again)
+    return dataclasses.replace(outcome, reason=f"shapes do not fit: {misfit}")
 
 
 def _targets(numbers: Numbers) -> tuple[str, ...]:
@@ -178,6 +183,30 @@ def _points(numbers: Numbers, simplex: Sequence[str]) -> tuple[list[Point], str]
             if len(found) == POINTS:
                 return found, ""
     return [], trouble
+
+
+def compare_any(numbers: Numbers, instance: Instance, points: Sequence[Point]) -> Outcome:
+    """The same as `compare`; a ∇ without an index may be that by any one of the leaves."""
+    outcome = compare(numbers, instance, points)
+    plain = [
+        s for side in instance.sides for s in symbols_of(side)
+        if (pair := derivative(s.key)) and pair[1] == EVERYTHING
+    ]  # fmt: skip
+    if outcome.status != WRONG or not plain:
+        return outcome
+    for leaf in numbers.model.leaves:
+        uppers = {
+            s.key: (symbol(pair[0]), symbol(leaf)) for s in plain if (pair := derivative(s.key))
+        }
+        sides = tuple(aliased(side, uppers) for side in instance.sides)
+        other = compare(numbers, dataclasses.replace(instance, sides=sides), points)
+        if other.status == CORRECT:
+            note = f"∇ is read as the derivative by {leaf}"
+            return dataclasses.replace(other, instance=instance, notes=(note,))
+    if outcome.reason:  # a matrix where a change along a direction is one number
+        what = "∇ has no index that says by what it derives"
+        return Outcome(UNCLEAR, what, instance=instance)
+    return outcome
 
 
 def compare(numbers: Numbers, instance: Instance, points: Sequence[Point]) -> Outcome:

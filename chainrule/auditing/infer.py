@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chainrule.auditing.sizes import NUMBER, ONE, Misfit, Shape, Sizes
+from chainrule.auditing.sizes import NUMBER, ONE, Misfit, Shape, Sizes, Unread
 from chainrule.texmath.tree import (
     Add,
     Call,
@@ -233,13 +233,14 @@ def entry_axes(
     """Which index counts which axis of something with indices.
 
     Raises:
-        Misfit: it has more or fewer axes than indices.
+        Unread: it has more or fewer axes than indices.
     """
     long = [size for size in shape if sizes.root(size) != ONE]
     if len(letters) == 2 and len(shape) == 2:
         long = list(shape)
     if len(long) != len(letters):
-        raise Misfit(f"{name} is {sizes.shown(shape)} and has {len(letters)} indices")
+        count = "1 index" if len(letters) == 1 else f"{len(letters)} indices"
+        raise Unread(f"{name} is {sizes.shown(shape)} and has {count}")
     return tuple(zip(letters, long, strict=True))
 
 

@@ -23,6 +23,10 @@ _NP_SUM = re.compile(
     r"(?:\\(?:text|mathrm|operatorname)\s*\{)?\s*np\.sum\s*\}?\s*\(([^,]{1,200}),\s*axis\s*=\s*([01])"
     r"(?:\s*,\s*keepdims?\s*=\s*True)?\s*\)"
 )
+_D_OF = re.compile(
+    r"\\[dt]?frac\s*\{\s*(d|\\partial)\s*\}\s*\{\s*\1\s*([a-z])\s*\}\s*"
+    r"(\\?[A-Za-z]+)\s*\(\s*\2\s*\)"
+)
 _LETTER_AND_NUMBER = re.compile(r"_\s*\{\s*([a-z])(\d)\s*\}")
 
 
@@ -49,7 +53,7 @@ def plain(text: str) -> Spelled:
     >>> plain(r"\frac{1}{n}(\nabla c_1 + ... + \nabla c_n)").text
     '\\frac{1}{n}(\\nabla_{\\Theta} c_1 + \\nabla_{\\Theta} c_2 + \\nabla_{\\Theta} c_3)'
     """
-    text = _NP_SUM.sub(_ones, text)
+    text = _D_OF.sub(r"\3'(\2)", _NP_SUM.sub(_ones, text))
     text, counts = _without_dots(text)
     text = _LETTER_AND_NUMBER.sub(r"_{\1,\2}", text)
     layered = _BARE_LAYER.sub(lambda m: "^{(" + "".join((m[1] or m[2]).split()) + ")}", text)

@@ -81,6 +81,19 @@ def functions(prose: str) -> list[str]:
     return [name for _, name in sorted(places)]
 
 
+def sigma(prose: str) -> str:
+    r"""What a sentence that names both says σ is; "" if none does.
+
+    >>> sigma(r"We use the ReLU. Here $\sigma$ is the sigmoid function.")
+    'sigmoid'
+    """
+    for sentence in _SENTENCE.split(prose):
+        named = functions(sentence)
+        if len(named) == 1 and re.search(r"\\sigma\b|σ", sentence):
+            return named[0]
+    return ""
+
+
 def _sized(sentence: str) -> Iterator[Shape]:
     formulas = list(_FORMULA.finditer(sentence))
     for i, match in enumerate(formulas):

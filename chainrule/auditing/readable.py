@@ -23,6 +23,7 @@ _SAME = (
     (re.compile(_FONT + r"\s*\{((?!1\})[^{}]*)\}"), r" \1"),
     (re.compile(r"\\(?:mathcal|mathscr)\s*(?:\{([^{}]*)\}|([A-Z]))"), r" \1\2"),
     (re.compile(r"\^\s*\{\s*[(]([^(){}]*)[)]\s*\}"), r"^{\1}"),
+    (re.compile(r"\\(?:mathbf|mathbb|boldsymbol)\s*\{1\}(?=\s*(?:\[|\\\{|_))"), "1"),
     (re.compile(r"\\(?:mathbf|mathbb|boldsymbol)\s*\{1\}"), r"\\vec{1}"),
     (re.compile(r"\\mathbb\s*(?:\{R\}|R)"), "ℝ"),
     (re.compile(r"\\frac\s*(\w)\s*(\w)"), r"\\frac{\1}{\2}"),

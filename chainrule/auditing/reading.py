@@ -21,6 +21,7 @@ from chainrule.auditing.notation import COUNT, EVERYTHING, plain
 from chainrule.auditing.rows import Equation, equations
 from chainrule.auditing.scope import units
 from chainrule.auditing.statements import (
+    FUNCTIONS,
     INDEX_LETTERS,
     LOSS_NAMES,
     Statement,
@@ -120,7 +121,10 @@ def _defines(equation: Equation) -> bool:
     """Whether it says what a symbol is: that symbol stands alone on the left."""
     left = equation.sides[0].text
     derived = re.search(r"\\partial|\\nabla|∂|∇|\bd\w+\s*/\s*d|\\delta|δ|^\\?frac\{d", left)
-    return equation.display and equation.relations[:1] == ("=",) and not derived and len(left) < 40
+    formula = equation.display or re.search(r"\w\s*[+-]\s*\w|\(", equation.sides[-1].text)
+    return bool(
+        formula and equation.relations[:1] == ("=",) and not derived and len(left) < 40
+    ) and not prose.shapes(f"${equation.text}$")
 
 
 def _title(every: Sequence[Section], full: Sequence[Section]) -> str:
@@ -258,6 +262,10 @@ def _aliases(part: Part, loss: str) -> dict[str, tuple[Symbol, Symbol]]:
             if names and meant and names[0].base in ("delta", "g", "e", "Delta", "G"):
                 found[names[0].key] = (symbol(meant[0][0]), symbol(meant[0][1]))
                 part.stated.add(names[0].key)
+    for key in all_keys:  # dσ/dx is the derivative of a function
+        pair = derivative(key)
+        if pair and pair[0] in FUNCTIONS and pair[0] not in all_keys:
+            found[key] = (symbol(pair[0]), symbol(pair[1]))
     for key in all_keys:  # ∇_a C means the last layer's a
         pair = derivative(key)
         last = f"{pair[1]}^({COUNT})" if pair else ""
@@ -303,8 +311,10 @@ def functions_of(parts: Sequence[Part], upto: int) -> tuple[dict[str, Meaning], 
     meanings: dict[str, Meaning] = {}
     notes: list[str] = []
     told: list[str] = []
+    said = ""
     for part in parts[: upto + 1]:
-        told = prose.functions(part.prose) or told
+        told += prose.functions(part.prose)
+        said = prose.sigma(part.prose) or said
         for statement in part.statements:
             found = function_definition(statement)
             if found and found[0] in ("sigma", "f", "g", "h", "phi", "psi"):
@@ -316,11 +326,8 @@ def functions_of(parts: Sequence[Part], upto: int) -> tuple[dict[str, Meaning], 
         for m in _FUNCTION_LETTERS.finditer(side.text)
     }
     if "sigma" in used and "sigma" not in meanings:
-        pointwise = [name for name in told if name != "softmax"]
-        if pointwise and ("sigmoid" in pointwise or len(pointwise) == 1):
-            meanings["sigma"] = "sigmoid" if "sigmoid" in pointwise else pointwise[0]
-        else:
-            meanings["sigma"] = "sigmoid"
+        meanings["sigma"] = said if said not in ("", "softmax") else "sigmoid"
+        if not said and "sigmoid" not in told:
             notes.append("σ is read as the sigmoid: the text does not say what it is")
     for letter in ("f", "g", "h", "phi", "psi"):
         meanings.setdefault(letter, _any)

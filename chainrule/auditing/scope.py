@@ -12,7 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from chainrule.auditing.document import Section
-from chainrule.auditing.statements import Instance, Statement, derivative, rewrite, symbols_of
+from chainrule.auditing.statements import (
+    Instance,
+    Statement,
+    derivative,
+    rewrite,
+    symbol,
+    symbols_of,
+)  # fmt: skip
+from chainrule.texmath.names import whole
 from chainrule.texmath.tree import Call, Node, Symbol, walk
 
 
@@ -69,8 +77,8 @@ class Model:
 def mentioned(node: Node) -> list[str]:
     """Keys of symbols, those in derivatives too."""
     keys: list[str] = []
-    for symbol in symbols_of(node):
-        keys += derivative(symbol.key) or (symbol.key,)
+    for each in symbols_of(node):
+        keys += derivative(each.key) or (each.key,)
     return keys
 
 
@@ -142,6 +150,13 @@ class Scope:
         after = [d for d in known if self._unit_at[d.place] == unit]
         return min(after, key=lambda d: d.place) if after else None
 
+    def meant(self, key: str, place: int) -> str:
+        """The defined symbol that a name means: for w_jk it may be w; "" if there is none."""
+        if self.of(key, place) is not None:
+            return key
+        stem = without_indices(key)
+        return stem if self.of(stem, place) is not None else ""
+
     def closure(self, keys: Iterable[str], place: int, skip: int = -1) -> dict[str, Definition]:
         """The definitions of some symbols and of all that they use, each after what it uses.
 
@@ -160,6 +175,7 @@ class Scope:
                 found[key] = definition
                 done.add(key)
                 continue
+            key = self.meant(key, place)
             definition = self.of(key, place)
             if key in done or key in opened or definition is None or definition.place == skip:
                 continue
@@ -211,6 +227,15 @@ def bind_functions(model: Model) -> None:
     ]
 
 
+def without_indices(key: str) -> str:
+    """A name without single letters below it: w_jk^(2) → w^(2)."""
+    node = symbol(key)
+    if not node.below or not all(isinstance(x, Symbol) and len(x.key) == 1 for x in node.below):
+        return key
+    layer = key.rpartition("^(")[2].rstrip(")") if node.layer is not None else ""
+    return whole(node.base, (), layer)
+
+
 def ordered(definitions: dict[str, Definition]) -> dict[str, Definition]:
     """Definitions, each after those that it uses."""
     found: dict[str, Definition] = {}
@@ -218,6 +243,7 @@ def ordered(definitions: dict[str, Definition]) -> dict[str, Definition]:
     todo = [(key, False) for key in reversed(list(definitions))]
     while todo:
         key, ready = todo.pop()
+        key = key if key in definitions else without_indices(key)
         if ready:
             found.setdefault(key, definitions[key])
         elif key in definitions and key not in opened:

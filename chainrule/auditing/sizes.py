@@ -20,6 +20,10 @@ class Misfit(Exception):
     """Two sizes that would have to be equal and cannot be."""
 
 
+class Unread(Misfit):
+    """A notation that this reader does not know, such as S_i for a row of a matrix."""
+
+
 @dataclass
 class Sizes:
     """Unknown sizes.

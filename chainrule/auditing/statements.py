@@ -17,6 +17,7 @@ from chainrule.texmath import parse
 from chainrule.texmath.tree import Add, Call, Negative, Node, Number, Symbol, walk
 
 _DERIVATIVE = re.compile(r"d(?P<upper>.+?)/d(?P<lower>.+)")
+_OF = re.compile(r"(\\mathcal\s*\{?\s*[A-Z]\s*\}?|\\?[A-Za-z]+)\s*\([^()=]{1,200}\)")
 _KEY = re.compile(
     r"(?P<base>[^_^]+?(?:_(?:hat|bar|tilde|dot))*)(?:_(?P<below>[^^]+))?(?:\^\((?P<layer>.*)\))?"
 )
@@ -37,6 +38,7 @@ LOSS_NAMES = (
     "F",
     "MSE",
 )
+FUNCTIONS = frozenset(("sigma", "tanh", "sigmoid", "relu", "phi", "psi", "exp", "log", "softplus"))
 INDEX_LETTERS = frozenset("ijklmnpqrstuvabcho")
 
 
@@ -146,7 +148,10 @@ def aliased(node: Node, aliases: Mapping[str, tuple[Symbol, Symbol]]) -> Node:
 
     def change(part: Node) -> Node:
         if isinstance(part, Symbol) and part.key in aliases:
-            return as_derivative(*aliases[part.key], at=part.at)
+            upper, lower = aliases[part.key]
+            if upper.key in FUNCTIONS:  # dσ/dx is σ′(x)
+                return Call(upper.key, (lower,), 1, at=part.at)
+            return as_derivative(upper, lower, at=part.at)
         return part
 
     return rewrite(node, change) if aliases else node
@@ -157,6 +162,9 @@ def read(
 ) -> Statement:
     """The statement that an equation makes; its `problem` says why it cannot be read."""
     spelled = tuple(plain(side.text) for side in equation.sides)
+    loss = _OF.fullmatch(spelled[0].text.strip())
+    if loss and loss[1].strip("\\").removeprefix("mathcal{").strip("{} ") in LOSS_NAMES:
+        spelled = (dataclasses.replace(spelled[0], text=loss[1]), *spelled[1:])  # J(θ)
     statement = Statement(equation, section, place, spelled, layers=layers, names=names)
     if equation.problem:
         statement.problem = equation.problem

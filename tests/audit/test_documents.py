@@ -207,3 +207,71 @@ def test_plain_text_is_read_too():
     report = cr.audit(text)
     assert [e.status for e in report.gradients] == ["correct", "correct", "wrong"]
     assert report.wrong[0].line == 8
+
+
+REALISTIC = r"""
+# Notes
+
+## Softmax regression
+
+Let $X \in \mathbb{R}^{N \times D}$, $W \in \mathbb{R}^{D \times C}$, $b \in \mathbb{R}^{C}$, and
+$Y$ one-hot of shape $(N, C)$. Some use ReLU elsewhere.
+
+$$
+\begin{align*}
+S &= XW + b \\
+P &= \text{softmax}(S) \\
+L &= -\frac{1}{N} \sum_{i} \sum_{j} Y_{ij} \log P_{ij} + \frac{\lambda}{2} \|W\|_F^2
+\end{align*}
+$$
+$$ \frac{\partial L}{\partial S} = \frac{1}{N}(P - Y) $$
+$$ \frac{\partial L}{\partial W} = X^\top \frac{\partial L}{\partial S} + \lambda W $$
+
+## One example
+
+Now $z = W x + b$, $a = \text{ReLU}(z)$ and $\ell = \frac12 \lVert a - t \rVert_2^2$.
+
+$$\frac{\partial \ell}{\partial z} = (a - t) \odot \mathbf{1}[z > 0]$$
+$$\nabla_W \ell = \left( (a - t) \odot \mathbf{1}[z > 0] \right) x^\top$$
+$$\nabla_b \ell = \nabla_z \ell$$
+
+## Identities
+
+$$ f = x^\top A x $$
+$$ \frac{\partial f}{\partial x} = (A + A^\top) x $$
+$$ \frac{\partial f}{\partial A} = x x^\top $$
+$$ \frac{d}{dx} \tanh(x) = 1 - \tanh^2(x) $$
+$$ \frac{d\sigma}{dx} = \sigma(x)(1-\sigma(x)) $$
+$$ \sigma'(x) = \frac{e^{-x}}{(1+e^{-x})^2} $$
+
+## Least squares
+
+$$ L(w) = \|Xw - y\|^2 $$
+$$ \nabla L = 2 X^T (Xw - y) $$
+"""
+
+
+def test_notes_in_many_notations_are_right():
+    report = cr.audit(REALISTIC)
+    assert report.ok, report
+    assert not report.unclear, report
+    assert len(report.models) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r"+ \lambda W $$", r"+ 2 \lambda W $$"),
+        (r"\frac{1}{N}(P - Y)", "P - Y"),
+        (r"\right) x^\top", r"\right) x"),
+        ("(A + A^\\top) x", "2 A x"),
+        (r"\frac{\partial f}{\partial A} = x x^\top", r"\frac{\partial f}{\partial A} = x^\top x"),
+        (r"1 - \tanh^2(x)", r"1 + \tanh^2(x)"),
+        (r"\sigma(x)(1-\sigma(x))", r"\sigma(x)(1+\sigma(x))"),
+        ("(1+e^{-x})^2", "(1+e^{-x})"),
+        (r"\odot \mathbf{1}[z > 0]$$", r"\odot \mathbf{1}[z < 0]$$"),
+    ],
+)
+def test_a_slip_in_notes_in_many_notations_is_found(old, new):
+    assert REALISTIC.count(old) == 1
+    assert len(cr.audit(REALISTIC.replace(old, new), diagnose=False).wrong) == 1
