@@ -244,8 +244,13 @@ def chain(g: Maker) -> Expr:
         value = g.param(f"w_{i}", "") * value + g.param(f"b_{i}", "")
         value = g.named(f"h_{i}", g.activated(value))
     y = g.input("y", "")
-    return g.pick((lambda: (value - y) ** 2, lambda: OPS["sum_squares"](value, y),
-                   lambda: OPS["square"](value - y) / 2, lambda: OPS["tanh"](value * y)))()  # fmt: skip
+    ends = (
+        lambda: (value - y) ** 2,
+        lambda: OPS["sum_squares"](value, y),
+        lambda: OPS["square"](value - y) / 2,
+        lambda: OPS["tanh"](value * y),
+    )
+    return g.pick(ends)()
 
 
 def entrywise(g: Maker) -> Expr:

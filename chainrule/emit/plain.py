@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 _SYMBOLS = {
     r"\mathcal{L}": "L",
@@ -79,11 +80,7 @@ def plain(line: str) -> str:
     """
     text = re.sub(r"\\(?:mathrm|text)" + _GROUP, rf"{_WORD}\1{_END}", line)
     for accent, mark in _ACCENTS.items():
-        text = re.sub(
-            re.escape(accent) + _GROUP,
-            lambda m, mark=mark: m[1].removesuffix(_END) + mark + _END * m[1].endswith(_END),
-            text,
-        )
+        text = re.sub(re.escape(accent) + _GROUP, _accented(mark), text)
     text = _WORDS.sub(_symbol, text)
     text = re.sub(r"(?<=[\w)])\\operatorname", r" \\operatorname", text)
     text = re.sub(r"\\operatorname" + _GROUP, r"\1", text)
@@ -101,6 +98,16 @@ def plain(line: str) -> str:
     text = re.sub(r"\\([#$%&_{}])", r"\1", text).replace("log (", "log(")
     text = re.sub(r"\| ([^|]*) \|", r"|\1|", text)
     return unicodedata.normalize("NFC", re.sub(r" +", " ", _apart(text)).strip())
+
+
+def _accented(mark: str) -> Callable[[re.Match[str]], str]:
+    """Puts a mark on the last letter of what an accent stands above."""
+
+    def put(match: re.Match[str]) -> str:
+        inner = match[1].removesuffix(_END)
+        return inner + mark + match[1][len(inner) :]
+
+    return put
 
 
 def _apart(text: str) -> str:

@@ -97,7 +97,7 @@ class Printer:
         if op.tex_array and node.axes:
             template = op.tex_array
         template = self._along(template, node)
-        inside = self._sizing(node)
+        inside = self.sizing(node)
         operands = [Operand(inside._like(x, node)) for x in node.inputs]
         text = string.Formatter().vformat(template, operands, attrs)
         loose = text.startswith("-") or r"\sum " in template  # a Σ reaches as far as a product
@@ -107,7 +107,7 @@ class Printer:
         kept = ROW if node.axes[0] == node.inputs[0].axes[1] else COLUMN
         return self.oriented(tex, kept, node.axes)
 
-    def _sizing(self, node: Expr) -> Printer:
+    def sizing(self, node: Expr) -> Printer:
         """A printer for the inputs: what is averaged, say, must show how long it is."""
         axes = {axis for x in node.inputs for axis in x.axes}
         if not axes - set(node.axes) and node.op not in EACH_EXAMPLE:
@@ -120,10 +120,10 @@ class Printer:
         todo = list(nodes)
         while todo:
             x = todo.pop()
-            if x not in self.names and x.op != "input":
-                todo.extend(x.inputs)
-            elif axis in x.axes:
+            if axis in x.axes and (x in self.names or x.op == "input"):
                 return True
+            if axis in x.axes:
+                todo.extend(x.inputs)
         return False
 
     def ones(self, axis: str) -> str:
@@ -147,7 +147,7 @@ class Printer:
         """An elementwise operand, transposed where its axes stand the other way round."""
         axes = node.axes or node.inputs[0].axes
         tex = self.tex(x)
-        if len(axes) != 2 or node.op in ("rename", "transpose", "one_hot"):
+        if len(axes) != 2 or x.kind == "int" or node.op in ("rename", "transpose"):
             return tex
         if len(x.axes) == 1:
             wanted = ROW if x.axes[0] == axes[1] else COLUMN
@@ -206,6 +206,7 @@ def _number_or_array(p: Printer, x: Expr) -> str:
 
 def _contract(p: Printer, node: Expr) -> Tex | None:
     a, b = node.inputs
+    p = p.sizing(node)
     if not (a.axes and b.axes):
         return Tex(join(p.tex(a).at(PRODUCT), p.tex(b).at(PRODUCT)), PRODUCT)
     over = tuple(axis for axis in node["over"] if axis != "1") or node["over"]
@@ -260,6 +261,8 @@ def _ones_around(p: Printer, tex: Tex, axes: Axes, over: Axes, node: Expr) -> Te
     """The sum over some axes of a piece with one axis or two, as products with ones."""
     columns = axes[-1] if len(axes) == 2 or p.orientation[axes[0]] == ROW else None
     rows = axes[0] if len(axes) == 2 or columns is None else None
+    if columns not in over and rows not in over:
+        return tex
     text = tex.at(PRODUCT)
     if columns in over:
         text = join(text, _ones(p, node, columns))

@@ -259,9 +259,9 @@ def _label_array(labels: Value, classes: int) -> Array:
 
 def _in_column(labels: Value, otherwise: bool) -> bool:
     """Whether labels stand in a column; `otherwise` if there is one label that could be either."""
-    if labels.matrix and labels.shape == (1, 1) and labels.open[0] == labels.open[1]:
+    if not labels.matrix or (labels.shape == (1, 1) and labels.open[0] == labels.open[1]):
         return otherwise
-    return labels.matrix and labels.shape[1] == 1 and not labels.open[0]
+    return labels.shape[1] == 1 and not labels.open[0]
 
 
 def picked(x: Value, labels: Value) -> Value:
@@ -271,7 +271,8 @@ def picked(x: Value, labels: Value) -> Value:
         ShapeError: there are not as many labels as examples, or one names no class.
     """
     own = next((label for label in labels.labels if label), "")
-    column = _in_column(labels, x.shape[0] == 1) if own not in x.labels else x.labels[0] == own
+    named = own and own in x.labels
+    column = x.labels[0] == own if named else _in_column(labels, x.shape[0] == 1)
     table = x.array if column else x.array.T
     at = _label_array(labels, table.shape[1])
     if len(at) != len(table):

@@ -87,10 +87,6 @@ def parse_align(text: str, names: Iterable[str] = ()) -> list[Equation]:
     return read(text, _known(names))
 
 
-_LAYER = r"(?:\^\([\w+-]+\))"
-_LAYERED = re.compile(rf"(?=.*\^)(?:d\w+{_LAYER}?/)?\w+{_LAYER}?")
-
-
 @functools.lru_cache(NAMES_KEPT)
 def name(symbol: str) -> str:
     r"""The canonical name of a symbol, the same for every way of writing it.
@@ -100,16 +96,15 @@ def name(symbol: str) -> str:
 
     >>> name(r"\hat y"), name("ŷ"), name("y_hat"), name("yhat")
     ('y_hat', 'y_hat', 'y_hat', 'y_hat')
-    >>> name("W^{[1]}"), name(name("W^{[1]}"))
-    ('W^(1)', 'W^(1)')
     """
     word = symbol.strip()
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", word):
         return of_word(word)
-    if _LAYERED.fullmatch(word):  # what this function returns is a name already
-        return word
+    derivative = re.fullmatch(r"d([^/]+)/d([^/]+)", word)
+    if derivative:
+        return f"d{name(derivative[1])}/d{name(derivative[2])}"
     try:
-        found = parse(symbol)
+        found = parse(re.sub(r"\^\(([A-Za-z0-9+-]+)\)$", r"^[\1]", word))
     except FormulaError:
         if "\\" in symbol or len(symbol) > 200:
             raise

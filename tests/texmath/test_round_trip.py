@@ -5,12 +5,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from chainrule.check.printed import obstacles
-from chainrule.emit.equations import Equations
+import chainrule as cr
+from chainrule.check.printed import obstacles, round_trip
 from chainrule.emit.tex import Printer, Tex
 from chainrule.errors import ChainruleError, GraphError
+from chainrule.expr import postorder
 from chainrule.plan.derived import derived
 from chainrule.run import engine, jit
+from chainrule.run.reference import Reference
 from tests import printedgraphs, printednets
 from tests.texmath import shown
 
@@ -60,14 +62,12 @@ def test_the_networks_have_every_activation_every_loss_and_both_layouts():
 
 
 def operations(root):
-    from chainrule.expr import postorder
-
     return {x.op for x in postorder(root)}
 
 
 PLANTED = {
     "a sign": lambda text: text.replace(" - ", " + ", 1),
-    "a factor": lambda text: text.replace(r"\frac{2}", r"\frac{3}", 1),
+    "a factor": lambda text: text.replace(r"\frac{1}{m}", r"\frac{2}{m}", 1),
     "a missing transpose": lambda text: text.replace(r"^\intercal", "", 1),
     "⊙ for +": lambda text: text.replace(" + ", r" \odot ", 1),
     "another activation": lambda text: text.replace(r"\tanh", r"\sigma", 1),
@@ -79,8 +79,8 @@ PLANTED = {
 def test_a_planted_misprint_is_found(mistake, monkeypatch):
     """In every network in which it changes what is printed, but for those that mean the same."""
     definition = Printer.definition
-    printed = changed = found = 0
-    for s in networks(0, 60):
+    changed = found = 0
+    for s in networks(0, 40):
         monkeypatch.undo()
         right = shown.read_from_print(s)["LaTeX"]
 
@@ -89,28 +89,22 @@ def test_a_planted_misprint_is_found(mistake, monkeypatch):
             return Tex(PLANTED[mistake](tex.text), tex.binds)
 
         monkeypatch.setattr(Printer, "definition", wrong)
-        printed += 1
         try:
             values = shown.read_from_print(s)["LaTeX"]
         except ChainruleError:
             changed, found = changed + 1, found + 1
             continue
-        except RecursionError:
-            raise AssertionError(s.seed) from None
         if any(not np.array_equal(values.get(k), v) for k, v in right.items()):
             changed += 1
             found += bool(shown.differing(s, values, right))
-    assert printed == 60
-    assert changed >= 8, "the misprint must occur"
-    assert found >= changed - 2
+    assert changed >= 3, "the misprint must occur"
+    assert found == changed
 
 
 @pytest.mark.parametrize("start", range(0, GRAPHS, 100))
 def test_random_graphs_wherever_matrices_have_a_notation(start):
     """Over every operation. What has no notation is counted, and is what it is known to be."""
-    from chainrule.run.reference import Reference
-
-    without, read, unsaid = Counter(), 0, 0
+    without, read = 0, 0
     for seed in range(start, start + 100):
         g = printedgraphs.graph(seed)
         try:
@@ -118,35 +112,42 @@ def test_random_graphs_wherever_matrices_have_a_notation(start):
         except GraphError:  # nothing passes a gradient
             continue
         if obstacles(found):
-            without.update(obstacles(found))
+            without += 1
             continue
         given = {x.name: g.given[x] for x in found.definition.inputs}
         value, grads = Reference(found.program)(**given)
         s = shown.Shown(seed, found, given)
         true = {"L": value, **{shown.key(k): a for k, a in grads.items()}}
-        try:
-            for values in shown.read_from_print(s).values():
-                assert not shown.differing(s, values, true), f"seed {seed}"
-        except ChainruleError as error:
-            unsaid += 1
-            assert "not known" in str(error), f"seed {seed}: {error}"
+        for values in shown.read_from_print(s).values():
+            assert not shown.differing(s, values, true), f"seed {seed}"
         read += 1
-    assert read >= 25
-    assert unsaid <= 6, "ones whose length nothing says"
+    assert read >= 35
+    assert without <= 62
 
 
 def test_what_has_no_notation_between_matrices_is_refused():
-    import chainrule as cr
-    from chainrule.check.printed import round_trip
-
-    def three(x: "k m n"):  # noqa: F722
+    def three(x: "k m n"):
         return cr.sum(x * x)
 
     with pytest.raises(GraphError, match="two axes"):
         round_trip(cr.derive(three)._derived)
 
 
-def test_equations_object_is_what_is_printed():
-    s = networks(0, 1)[0]
-    assert isinstance(Equations((), ()), Equations)
-    assert set(shown.read_from_print(s)) == {"LaTeX", "text"}
+@pytest.mark.parametrize("net", ["chain", "logistic", "mlp", "cs230/two_sigmoid"])
+def test_a_derivation_reads_its_own_equations_back(net):
+    report = cr.derive(f"examples/{net}.net").round_trip()
+    assert report.ok
+    assert "read back from LaTeX and from plain characters" in str(report)
+
+
+def test_a_derivation_says_which_printed_equation_is_wrong(monkeypatch):
+    definition = Printer.definition
+
+    def wrong(self, node):
+        tex = definition(self, node)
+        return Tex(tex.text.replace(r"X^\intercal", r"X^\intercal \cdot 2"), tex.binds)
+
+    monkeypatch.setattr(Printer, "definition", wrong)
+    report = cr.derive("examples/logistic.net").round_trip()
+    assert not report.ok
+    assert "LaTeX: dL/dw is off by" in str(report)
