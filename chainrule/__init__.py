@@ -22,6 +22,8 @@ __version__ = "0.1.0"
 # `import chainrule` stays fast.
 _PUBLIC = {
     "derivation": ("derive", "per_example", "Derivation", "PerExample"),
+    "explain.examples": ("with_examples",),
+    "explain.outputs": ("per_output", "PerOutput"),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
     "definition": ("with_loss",),
     "expr": ("Definition", "Expr"),

@@ -24,6 +24,8 @@ _SYMBOLS = {
     r"\left": "",
     r"\right": "",
     r"\quad": "  ",
+    r"\dots": "…",
+    r"\nabla": "∇",
     r"\,": " ",
     r"\max": "max",
     r"\min": "min",
@@ -119,6 +121,24 @@ def _apart(text: str) -> str:
     return re.sub(f"[{_WORD}{_END}{_END_BELOW}]", "", text)
 
 
+_INDICES = dict(zip("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
+_WITH_INDICES = re.compile(f"∂[^\\W\\d_]\\u0302?(⁽[^⁽⁾]*⁾)?[{''.join(_INDICES.values())}]*")
+
+
+def plain_indices(line: str) -> str:
+    r"""One line of equations with indices: w^{(1)}_{jk} as w⁽¹⁾ⱼₖ.
+
+    >>> plain_indices(r"\frac{\partial C}{\partial b^{(1)}_{j}} &= \sum_{i} w^{(1)}_{jk} x_{ik}")
+    '∂C/∂b⁽¹⁾ⱼ = Σᵢ w⁽¹⁾ⱼₖ xᵢₖ'
+    """
+    text = re.sub(r"\^\{\(([0-9]+)\)\}", lambda m: f"⁽{m[1].translate(_ABOVE)}⁾", line)
+    letters = "".join(_INDICES)
+    text = re.sub(rf"_\{{([{letters}]+)\}}", lambda m: "".join(_INDICES[x] for x in m[1]), text)
+    below = "".join(_INDICES.values())
+    apart = re.sub(rf"(?<=[{below}⁾])\((?!\))", " (", plain(text))  # a factor, not a call
+    return re.sub(r"\)(?=[^\W\d_²³])", ") ", apart).replace("∇ ", "∇")
+
+
 def _symbol(match: re.Match[str]) -> str:
     """The character for a control word; a name such as tanh stands apart from what it follows."""
     char = _ALL[match[0]]
@@ -128,9 +148,14 @@ def _symbol(match: re.Match[str]) -> str:
     return f" {char}" if apart else char
 
 
+def _is_one(text: str) -> bool:
+    """Whether a numerator or denominator reads as one symbol without parentheses."""
+    return bool(_ONE_SYMBOL.fullmatch(text) or _WITH_INDICES.fullmatch(text))
+
+
 def _fraction(match: re.Match[str]) -> str:
     upper, lower = (part.replace("∂ ", "∂").strip() for part in match.groups())
-    shown = [part if _ONE_SYMBOL.fullmatch(part) else f"({part})" for part in (upper, lower)]
+    shown = [part if _is_one(part) else f"({part})" for part in (upper, lower)]
     text = f"{shown[0]}/{shown[1]}"
     before = match.string[: match.start()].rstrip()[-1:]
     after = match.string[match.end() :][:1]
