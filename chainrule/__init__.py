@@ -36,6 +36,8 @@ _PUBLIC = {
         "SGD", "Momentum", "Nesterov", "RMSprop", "Adagrad", "Adam", "AdamW",
         "Initialiser", "Schedule", "EarlyStopping",
     ),
+    "auditing.auditor": ("audit",),
+    "auditing.report": ("AuditReport",),
     "estimators": ("Classifier", "Regressor"),
     "ops.arithmetic": (
         "exp", "log", "log1p", "expm1", "sqrt", "square", "tanh", "erf", "sign", "maximum",

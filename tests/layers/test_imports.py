@@ -30,6 +30,7 @@ LAYERS = (
     {"texmath"},
     {"explain", "check"},
     {"derivation"},
+    {"auditing"},
     {"io"},
     {"estimators"},
     {"bench"},
