@@ -115,6 +115,21 @@ def _code(function: Function) -> CodeType:
     return code
 
 
+def declared(function: Function) -> dict[str, Expr]:
+    """The inputs that a function's annotations declare, by name; the function is not called.
+
+    Raises:
+        GraphError: an annotation is missing.
+        ShapeError: malformed axes.
+
+    >>> def line(w: "", x: "m"): ...
+    >>> declared(line)["x"].axes
+    ('m',)
+    """
+    code = _code(function)
+    return _declared(function, f"{code.co_filename}:{code.co_firstlineno}")[0]
+
+
 def _declared(function: Function, where: str) -> tuple[dict[str, Expr], dict[str, Any]]:
     """The inputs that the annotations declare, and the options with their defaults."""
     quoted = bool(_code(function).co_flags & __future__.annotations.compiler_flag)
