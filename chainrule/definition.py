@@ -186,12 +186,15 @@ def _run(
     except ChainruleError as error:
         raise _located(error, code) from error
     finally:
-        _restore(before)
+        restore_profiler(before)
     return result, {name: value for name, value in seen.items() if name != "_"}
 
 
-def _restore(profiler: Any) -> None:
-    """Until Python 3.11 cProfile is no function that could be set again: it is switched on."""
+def restore_profiler(profiler: Any) -> None:
+    """Put back what watched before.
+
+    Until Python 3.11 cProfile is no function that could be set again: it is switched on.
+    """
     if profiler is None or callable(profiler):
         sys.setprofile(profiler)
     else:

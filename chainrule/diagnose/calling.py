@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.check.named import Array
+from chainrule.definition import restore_profiler
 from chainrule.errors import ParameterError
 from chainrule.run.keyed import normal
 
@@ -251,7 +252,7 @@ def called(
             try:
                 result = function(*positional, **named)
             finally:
-                sys.setprofile(before if before is None or callable(before) else None)
+                restore_profiler(before)
     except Exception as error:  # noqa: BLE001 (whatever a function of the user raises is its fault)
         raise Raised(label(function), error) from error
     return result, seen

@@ -20,7 +20,7 @@ LINEAR = frozenset(
 FIRST, LAST = "e_first", "e_last"  # 1 at one example, 0 at all others
 BEFORE = "__before"  # what a value was in the call before
 MOST_VALUES = 24  # of the same shape, that could have been mistaken for one another
-TRANSPOSING = "transpose"
+Rule = Callable[..., Sequence[Expr | None]]
 
 # How simple an explanation is: of several that fit, the one with the smallest number is named.
 COSTS = {
@@ -101,7 +101,9 @@ def edits(scene: Scene, place: Place) -> Iterator[Edit]:
     if node.op in ("contract", "mul"):
         yield from _of_product(scene, place, g)
     yield from _of_upstream(scene, place, g)
+    yield from _once_more(scene, place)
     yield from _of_examples(scene, place)
+    yield from _of_result(scene, place)
     if node.op not in ("contract", *LINEAR):
         yield from _inside(scene, place, g)
 
@@ -124,6 +126,9 @@ def _of_function(scene: Scene, place: Place, g: Expr) -> Iterator[Edit]:
     yield _edit(
         place, "missing derivative", f"without the derivative of {node.op}, {label}", lambda up: up
     )
+    for value, where in ((node, name), (x, scene.call(x))):
+        says = f"with {where} where {label} belongs"
+        yield _edit(place, "wrong cached value", says, lambda up, v=value: up * v)  # type: ignore[misc]
     once = at(node, x)
     yield _edit(
         place,
@@ -154,6 +159,40 @@ def _of_function(scene: Scene, place: Place, g: Expr) -> Iterator[Edit]:
         yield _edit(place, "stale value", says, at(scene.before[node], earlier_x))
 
 
+def _of_result(scene: Scene, place: Place) -> Iterator[Edit]:
+    """The transpose of a square gradient."""
+    node, index = place
+    x, rule = node.inputs[index], OPS[node.op].vjp
+    if x.op != "input" or len(x.axes) != 2 or len(set(scene.shape(x))) != 1 or rule is None:
+        return
+    a, b = x.axes
+
+    def change(up: Expr) -> Expr | None:
+        part = rule(up, node, *node.inputs, **dict(node.attrs))[index]
+        return None if part is None else rename(part, **{a: b, b: a})
+
+    yield _edit(place, "missing transpose", "transposed", change)
+
+
+def _once_more(scene: Scene, place: Place) -> Iterator[Edit]:
+    """A loss of logits has σ′ in it already: A − y is dZ, and not dA."""
+    node, index = place
+    x = node.inputs[index]
+    for y in scene.notable:
+        rule = OPS[y.op].vjp if y.inputs[:1] == (x,) and y is not node else None
+        if rule is None or y.axes != x.axes or y.op in LINEAR or len(y.inputs) != 1:
+            continue
+        mine = OPS[node.op].vjp
+        assert mine is not None
+
+        def change(up: Expr, rule: Rule = rule, mine: Rule = mine, y: Expr = y) -> Expr | None:
+            part = mine(up, node, *node.inputs, **dict(node.attrs))[index]
+            return None if part is None else rule(part, y, x, **dict(y.attrs))[0]
+
+        says = f"with {y.op}′({scene.call(x)}), which the loss has in it already"
+        yield _edit(place, "doubled derivative", says, change)
+
+
 def _uses(
     rule: Callable[..., object], y: Expr, x: Expr, attrs: Mapping[str, object]
 ) -> tuple[bool, bool]:
@@ -181,7 +220,7 @@ def _of_product(scene: Scene, place: Place, g: Expr) -> Iterator[Edit]:
 
     name = scene.call(other)
     if mine.op == "input" and mine.name in scene.current.grads:
-        says = f"plus {{factor}}·{scene.call(mine)}, which the loss does not have"
+        says = f"with {{factor}}·{scene.call(mine)} on top, which is no part of the loss"
         yield Edit(place, lambda up: mine, "extra term", says, COSTS["extra term"], additive=True)
     if node.op == "mul" and set(other.axes) <= set(node.axes):
         yield _edit(place, "missing term", f"without the factor {name}", lambda up: up)
@@ -256,16 +295,35 @@ def _inside(scene: Scene, place: Place, g: Expr) -> Iterator[Edit]:
     part = scene.current.parts.get(place)
     if part is None:
         return
-    stop = {*scene.backward.forward, g}
+    stop = {*scene.backward.forward, *scene.notable, g}
     inner = [e for e in postorder(part, known=stop)]
     for e in inner:
-        for new, kind, says in _alternatives(scene, e, g):
+        if e.op not in OPS:
+            continue
+        for new, kind, says in (*_alternatives(scene, e, g), *_mistaken(scene, e)):
             try:
                 whole = _replaced(inner, part, e, new)
             except ChainruleError:
                 continue
             if g in set(postorder(whole, known=stop - {g})):
                 yield _edit(place, kind, says, _with_g(whole, g), 0.0)
+
+
+def _mistaken(scene: Scene, e: Expr) -> Iterator[tuple[Expr, str, str]]:
+    """One operand of `e` mistaken for another value, or for what it was in an earlier call."""
+    for i, x in enumerate(e.inputs):
+        if x not in scene.notable:
+            continue
+        name = scene.call(x)
+        others = [(v, fitted, "wrong cached value") for v, fitted in scene.like(x, scene.notable)]
+        if x in scene.before:
+            others.append((x, scene.before[x], "stale value"))
+        for value, fitted, kind in others:
+            inputs = (*e.inputs[:i], fitted, *e.inputs[i + 1 :])
+            says = f"with {scene.call(value)} where {name} belongs"
+            if kind == "stale value":
+                says = f"with {name} of an earlier call"
+            yield OPS[e.op](*inputs, **dict(e.attrs)), kind, says
 
 
 def _with_g(whole: Expr, g: Expr) -> Change:

@@ -10,7 +10,7 @@ from chainrule.check.evaluate import Graph
 from chainrule.check.named import Array
 from chainrule.diagnose.comparing import Compared
 from chainrule.diagnose.edits import BEFORE, FIRST, LAST, Scene
-from chainrule.diagnose.facts import facts, swapped
+from chainrule.diagnose.facts import facts
 from chainrule.diagnose.model import Model, notable
 from chainrule.diagnose.passes import Backward, Pass
 from chainrule.diagnose.recognise import values_at
@@ -20,13 +20,13 @@ from chainrule.diagnose.wording import Words
 from chainrule.expr import Definition, Expr, Spec, input_
 
 
+FAR_FETCHED = 3.0  # the cost of an explanation beside which another way of writing is looked at
+
+
 def explained(
     model: Model, names: Sequence[str], theirs: Sequence[Mapping[str, Array]], found: Compared
 ) -> list[Mistake]:
     """The mistakes in the gradients called `names`; at last what is known where none is found."""
-    exchanged = swapped(names, theirs, found)
-    if exchanged is not None:
-        return [exchanged]
     best: tuple[tuple[float, ...], list[Mistake], list[str]] | None = None
     for number, definition in enumerate(reversed(model.shown)):
         attempt = _Attempt(model, definition, names, theirs, found)
@@ -34,7 +34,7 @@ def explained(
         rank = (len(left), len(changes), sum(c.cost for c in changes), number)
         if best is None or rank < best[0]:
             best = rank, attempt.mistakes(), left
-        if not left and len(changes) == 1 and changes[0].cost < 1.5:
+        if not left and len(changes) == 1 and changes[0].cost < FAR_FETCHED:
             break
     assert best is not None
     return [*best[1], *(facts(n, theirs, found) for n in best[2])]

@@ -13,28 +13,6 @@ from chainrule.diagnose.report import Mistake
 Grads = Sequence[Mapping[str, Array]]
 
 
-def swapped(names: Sequence[str], theirs: Grads, found: Compared) -> Mistake | None:
-    """Two results of one shape that stand in each other's place."""
-    wrong = [n for n in names if not found.lines[n].ok]
-    for i, a in enumerate(wrong):
-        for b in wrong[i + 1 :]:
-            if theirs[0][a].shape == theirs[0][b].shape and all(
-                _near(t[a], c[b], found.close[b]) and _near(t[b], c[a], found.close[a])
-                for t, c in zip(theirs, found.chosen, strict=True)
-            ):
-                says = f"swapped results: what is returned for {a} is the gradient of {b}, and vice versa"
-                evidence = (
-                    f"d{a} equals the true gradient of {b} in all {theirs[0][a].size} entries"
-                )
-                if len(wrong) == 2:
-                    return Mistake(a, (a, b), "swapped results", says, evidence)
-    return None
-
-
-def _near(a: Array, b: Array, close: float) -> bool:
-    return bool(np.max(np.abs(a - b), initial=0.0) <= close)
-
-
 def facts(name: str, theirs: Grads, found: Compared) -> Mistake:
     """Which entries are wrong, by how much, and what the difference looks like."""
     yours, true = theirs[0][name], found.chosen[0][name]

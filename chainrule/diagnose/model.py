@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,15 +30,18 @@ class Model:
 
     Attributes:
         written: the definition as the function spells it.
-        shown: ways to write it with known functions; the last reads best.
         points: arrays for all inputs of the definition, at each point.
         examples: the axis that counts the examples; "" if there is none.
     """
 
     written: Definition
-    shown: Sequence[Definition]
     points: Sequence[Mapping[str, Array]]
     examples: str
+
+    @functools.cached_property
+    def shown(self) -> list[Definition]:
+        """Ways to write it with known functions; the last reads best."""
+        return variants(self.written, self.points)
 
 
 def from_definition(
@@ -108,7 +112,7 @@ def weighted(definition: Definition) -> tuple[Definition, str]:
 
 def _model(definition: Definition, points: Sequence[Mapping[str, Array]]) -> Model:
     wide = [_wide(p) for p in points]
-    return Model(definition, variants(definition, wide), wide, _examples(definition))
+    return Model(definition, wide, _examples(definition))
 
 
 def _wide(arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -140,7 +144,7 @@ def notable(definition: Definition) -> list[Expr]:
     """Values that a hand could take for one another: inputs, named values, results of layers."""
     named = [e for _, e in definition.values]
     found: dict[Expr, None] = dict.fromkeys(x for x in definition.inputs if x.kind == "float")
-    for node in postorder(definition.root):
+    for node in postorder(definition.root, *named):
         functional = len(node.inputs) == 1 and node.inputs[0].axes == node.axes
         if node in named or (functional and node.op not in ("transpose", "rename", "neg")):
             found.setdefault(node)

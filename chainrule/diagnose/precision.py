@@ -7,13 +7,15 @@ Rounding errors are simulated in the derivation (Monte Carlo arithmetic, as in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from chainrule.check.evaluate import Graph
 from chainrule.check.named import POINTS, Array, Named, Run
-from chainrule.expr import Expr
+from chainrule.diagnose.passes import Backward
+from chainrule.expr import Definition
+from chainrule.plan.simplify import simplify
 
 SAMPLES = 8  # of simulated rounding errors
 # Between the largest change in the simulations and what other code may do: it adds up in another
@@ -49,11 +51,13 @@ class Truth:
         return np.asarray(part * (noise + floor) + smallest)
 
 
-def truth(
-    value: Expr, grads: Mapping[str, Expr], inputs: Sequence[Expr], arrays: Mapping[str, Array]
-) -> Truth:
-    """Work them out in float64, and again with simulated errors."""
-    graph = Graph([value, *grads.values()], inputs)
+def truth(definition: Definition, wrt: Sequence[str], arrays: Mapping[str, Array]) -> Truth:
+    """The loss and its gradients in float64, and again with simulated errors."""
+    found = Backward(definition, wrt).run({}).grads
+    simple = simplify([definition.root, *found.values()])
+    grads = {n: simple[e] for n, e in found.items()}
+    inputs = definition.inputs
+    graph = Graph([simple[definition.root], *grads.values()], inputs)
     wide = {
         x.name: Named(np.asarray(arrays[x.name], np.float64 if x.kind == "float" else None), x.axes)
         for x in inputs
@@ -79,6 +83,18 @@ def truth(
         float(changes[0]),
         exact,
     )
+
+
+def surest(first: Truth, second: Truth) -> Truth:
+    """The same gradients worked out in two ways: the better values, and the room both need."""
+    noise = {n: np.maximum(e, second.noise[n]) for n, e in first.noise.items()}
+    better = first if _total(first) < _total(second) else second
+    return replace(better, noise={n: np.nan_to_num(e, posinf=0.0) for n, e in noise.items()})
+
+
+def _total(one: Truth) -> float:
+    total = sum(float(np.sum(e)) for e in one.noise.values())
+    return total if np.isfinite(total) else np.inf
 
 
 def _repeated(values: Mapping[str, Named]) -> dict[str, Named]:

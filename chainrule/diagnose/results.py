@@ -62,6 +62,50 @@ def form(
     return Form(fixed, _mistake(name, kind, f"{kind}: {says}", evidence), dtype)
 
 
+def exchange(
+    grads: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    shapes: Mapping[str, Sequence[tuple[int, ...]]],
+    true: Sequence[Mapping[str, Array]],
+) -> tuple[list[dict[str, Any]], list[Mistake]]:
+    """Results that stand in each other's place put right, and said."""
+    new, pairs = [dict(g) for g in grads], []
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            if not all(_crossed(g, t, a, b) for g, t in zip(new, true, strict=True)):
+                continue
+            for g in new:
+                g[a], g[b] = g[b], g[a]
+            pairs.append((a, b))
+    if not pairs:
+        return new, []
+    said = "; ".join(
+        f"what is returned for {a} is the gradient of {b}, and vice versa" for a, b in pairs
+    )
+    evidence = "; ".join(
+        f"d{a} equals the true gradient of {b}, d{b} that of {a}" for a, b in pairs
+    )
+    which = tuple(n for pair in pairs for n in pair)
+    mistake = Mistake(pairs[0][0], which, "swapped results", f"swapped results: {said}", evidence)
+    return new, [mistake]
+
+
+def _crossed(grads: Mapping[str, Any], true: Mapping[str, Array], a: str, b: str) -> bool:
+    return (
+        _matches(grads[a], true[b])
+        and _matches(grads[b], true[a])
+        and not (_matches(grads[a], true[a]) or _matches(grads[b], true[b]))
+    )
+
+
+def _matches(value: Any, true: Array) -> bool:
+    array = None if value is None else _array(value)
+    if array is None or isinstance(array, str) or array.shape != true.shape:
+        return False
+    scale = float(np.max(np.abs(true), initial=0.0))
+    return bool(scale and np.max(np.abs(array - true), initial=0.0) <= 1e-6 * scale)
+
+
 def _array(value: Any) -> Array | str:
     """The value as real numbers, or what it is instead."""
     try:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.check.evaluate import Graph
-from chainrule.check.named import Array, Named, Run
+from chainrule.check.named import Array
 from chainrule.diagnose.edits import COSTS, Edit, Scene, edits
-from chainrule.diagnose.factors import factor_name
+from chainrule.diagnose.factors import factor_name, factor_value
 from chainrule.diagnose.passes import Backward, Change, Pass, Place
+from chainrule.diagnose.recognise import stacked
 from chainrule.errors import ChainruleError
-from chainrule.expr import Expr, const
+from chainrule.expr import Expr
 
 MOST_EDITS = 4000
 MOST_MISTAKES = 8
@@ -136,14 +136,8 @@ class Search:
     def columns(self, passes: Sequence[Mapping[str, Expr]]) -> list[dict[str, Array]]:
         """Each pass's gradients at all points, one after the other."""
         roots = list(dict.fromkeys(e for grads in passes for e in grads.values()))
-        graph = Graph(roots, self.inputs)
-        found: dict[Expr, list[Array]] = {e: [] for e in roots}
-        for arrays in self.theirs.points:
-            wide = {x.name: Named(np.asarray(arrays[x.name]), x.axes) for x in self.inputs}
-            run = Run(graph.sizes({n: v.array for n, v in wide.items()}))
-            for e, value in zip(roots, graph(wide, run), strict=True):
-                found[e].append(_filled(value, e, run.sizes))
-        joined = {e: np.concatenate(parts) for e, parts in found.items()}
+        values = stacked(roots, self.inputs, self.theirs.points)
+        joined = {e: v.ravel() for e, v in zip(roots, values, strict=True)}
         return [{n: joined[e] for n, e in grads.items()} for grads in passes]
 
     def error(self, name: str, column: Array) -> float:
@@ -266,7 +260,8 @@ class Search:
 
     def _applied(self, found: Found, place: Place) -> Change:
         """The change as part of the pass from now on."""
-        before, factor = self.changes.get(place), found.factor
+        before = self.changes.get(place)
+        factor = factor_value(found.factor, self.sizes)
         node, index = place
 
         def true(g: Expr) -> Expr | None:
@@ -279,21 +274,16 @@ class Search:
 
             def both(g: Expr) -> Expr | None:
                 part, more = true(g), added(g)
-                return part if more is None or part is None else part + const(factor) * more
+                return part if more is None or part is None else part + factor * more
 
             return both
         step = true if found.edit is None else found.edit.change
 
         def scaled(g: Expr) -> Expr | None:
             part = step(g)
-            return part if part is None or factor == 1.0 else const(factor) * part
+            return part if part is None or found.factor == 1.0 else factor * part
 
         return scaled
-
-
-def _filled(value: Named, e: Expr, sizes: Mapping[str, int]) -> Array:
-    shape = tuple(sizes.get(a, e.sizes.get(a, 1)) for a in e.axes)
-    return np.broadcast_to(np.asarray(value.at(e.axes), np.float64), shape).ravel()
 
 
 def _fitted(wanted: Array, direction: Array) -> float | None:

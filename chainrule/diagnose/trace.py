@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.check.named import Array
+from chainrule.definition import restore_profiler
 from chainrule.diagnose.tape import Node, Tape, Untraceable
 from chainrule.diagnose.tracer import Tracer
 
@@ -89,7 +90,7 @@ def _run(function: Function, given: Mapping[str, Any], tape: Tape) -> tuple[Any,
     except (TypeError, ValueError, AttributeError, IndexError, NotImplementedError) as error:
         raise Untraceable(f"{type(error).__name__}: {error}") from error
     finally:
-        sys.setprofile(before if before is None or callable(before) else None)
+        restore_profiler(before)
     return result, seen
 
 

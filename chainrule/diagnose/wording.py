@@ -108,7 +108,9 @@ class Words:
         """``dW2`` or ``dZ1 (and with it db1, dW1)``."""
         if x.op == "input":
             return f"d{x.name}"
-        name = f"d{self.call(x)}" if x in self.names else f"what arrives at {self.call(x)}"
+        if x not in self.names:
+            return _listed([f"d{p}" for p in found.explains])
+        name = f"d{self.call(x)}"
         rest = ", ".join(f"d{p}" for p in found.explains)
         return f"{name} (and with it {rest})"
 
@@ -116,10 +118,9 @@ class Words:
         what, edit = self._what(found, x), found.edit
         factor = self._factor(found)
         if edit is not None:
-            says = edit.says.replace("{factor}", f"{found.factor:+.4g}".replace("-", "−"))
-            says = says.replace("+−", "−")
+            says = edit.says.replace("{factor}", _signed(found.factor))
             also = "" if found.factor == 1 or edit.additive else f", and times {factor}"
-            return f"{found.kind}: {what} is computed {says}{also}"
+            return f"{found.kind}: {what} {self._is(found, x)} computed {says}{also}"
         if found.kind == "missing path":
             return f"missing path: {what} lacks what comes through {self.call(node)}"
         if found.kind == "zero gradient":
@@ -129,6 +130,9 @@ class Words:
         if found.kind == "sign":
             return f"sign: {what} has the wrong sign"
         return f"factor: {what} is {factor} times what it should be{self._meaning(factor)}"
+
+    def _is(self, found: Found, x: Expr) -> str:
+        return "are" if x not in self.names and len(found.explains) > 1 else "is"
 
     def _factor(self, found: Found) -> str:
         return factor_name(found.factor, self.sizes) or f"{found.factor:.6g}".replace("-", "−")
@@ -158,6 +162,10 @@ class Words:
             f"computed so, the true derivation gives your {names}: largest difference "
             f"{largest:.0e} in {entries} entries at each of {len(theirs.points)} points"
         )
+
+
+def _signed(number: float) -> str:
+    return f"{'−' if number < 0 else '+'} {abs(number):.4g}"
 
 
 def _listed(names: Sequence[str]) -> str:
