@@ -16,10 +16,9 @@ from chainrule.diagnose.calling import PREFIXES, Function, Outcome, Pair, Raised
 from chainrule.diagnose.comparing import compared
 from chainrule.diagnose.explaining import explained
 from chainrule.diagnose.given import POINTS, Arrays, Makes, Source, points_of, source_of
-from chainrule.diagnose.kinks import kinks_at
 from chainrule.diagnose.model import Model, from_definition, from_function, moved
 from chainrule.diagnose.passes import Backward
-from chainrule.diagnose.precision import surest, truth
+from chainrule.diagnose.precision import surest, truths
 from chainrule.diagnose.report import BackwardReport, Line, Mistake
 from chainrule.diagnose.results import Form, exchange, form, hygiene
 from chainrule.diagnose.tape import Untraceable
@@ -154,10 +153,10 @@ class _Check:
         grads: Sequence[Mapping[str, Any]], problems: Sequence[Mistake], wrt: Sequence[str],
     ) -> BackwardReport:  # fmt: skip
         order = Backward(model.written, wrt).order()
-        truths = [truth(model.written, wrt, p) for p in model.points]
+        sure = truths(model.written, wrt, model.points)
         true = [
             {n: g.reshape(p[n].shape) for n, g in t.grads.items()}
-            for t, p in zip(truths, points, strict=True)
+            for t, p in zip(sure, points, strict=True)
         ]
         shapes = {n: [p[n].shape for p in points] for n in wrt}
         grads, exchanged = exchange(grads, order, shapes, true)
@@ -165,16 +164,16 @@ class _Check:
         problems = [*problems, *exchanged, *(f.mistake for f in forms.values() if f.mistake)]
         usable = [n for n in order if forms[n].grads is not None]
         theirs = [
-            {n: _narrow(forms[n], i).reshape(truths[i].grads[n].shape) for n in usable}
+            {n: _narrow(forms[n], i).reshape(sure[i].grads[n].shape) for n in usable}
             for i in range(len(points))
         ]
         dtypes = {n: "float32" if self.dtype == "float32" else forms[n].dtype for n in usable}
-        found = compared(theirs, truths, [kinks_at(t) for t in truths], dtypes)
+        found = compared(theirs, sure, dtypes)
         mistakes = list(problems)
         if any(not line.ok for line in found.lines.values()):  # or is the formula shaky?
-            again = [truth(model.shown[-1], wrt, p) for p in model.points]
-            truths = [surest(t, a) for t, a in zip(truths, again, strict=True)]
-            found = compared(theirs, truths, [kinks_at(t) for t in truths], dtypes)
+            again = truths(model.shown[-1], wrt, model.points)
+            sure = [surest(t, a) for t, a in zip(sure, again, strict=True)]
+            found = compared(theirs, sure, dtypes)
         if any(not line.ok for line in found.lines.values()):
             mistakes += explained(model, usable, theirs, found)
         lines = [found.lines.get(n, Line(n, 0, 1, 0.0, 0.0, None, None, ())) for n in order]

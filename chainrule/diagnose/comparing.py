@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.check.named import Array
-from chainrule.diagnose.kinks import Kinks
 from chainrule.diagnose.precision import Truth
 from chainrule.diagnose.report import Line
 
@@ -33,7 +32,6 @@ class Compared:
 def compared(
     theirs: Sequence[Mapping[str, Array]],
     truths: Sequence[Truth],
-    kinks: Sequence[Kinks],
     dtypes: Mapping[str, str],
 ) -> Compared:
     """Compare them.
@@ -43,14 +41,14 @@ def compared(
         dtypes: the float type in which each of them was computed.
     """
     names = [n for n in theirs[0]]
-    chosen = [
-        k.chosen(t, {n: g[n] for n in names}, dtypes)
-        for t, k, g in zip(truths, kinks, theirs, strict=True)
-    ]
+    chosen = []
+    for truth, grads in zip(truths, theirs, strict=True):
+        loose = {n: truth.tolerance(n, "float32") for n in names}
+        chosen.append(truth.kinks.chosen(truth.grads, grads, loose))
     lines, close, coarse = {}, {}, {}
     for name in names:
         lines[name], close[name], relative = _line(
-            name, theirs, truths, kinks, chosen, dtypes[name]
+            name, theirs, truths, chosen, dtypes[name]
         )
         if relative:
             coarse[name] = relative
@@ -61,7 +59,6 @@ def _line(
     name: str,
     theirs: Sequence[Mapping[str, Array]],
     truths: Sequence[Truth],
-    kinks: Sequence[Kinks],
     chosen: Sequence[Mapping[str, Array]],
     dtype: str,
 ) -> tuple[Line, float, float]:
@@ -69,16 +66,16 @@ def _line(
     entries = wrong = at_kink = 0
     worst: tuple[float, float, float, float, float, tuple[int, ...]] | None = None
     close = relative = 0.0
-    for mine, truth, kink, near in zip(theirs, truths, kinks, chosen, strict=True):
+    for mine, truth, near in zip(theirs, truths, chosen, strict=True):
         yours, true = mine[name], near[name]
         tight, loose = truth.tolerance(name, dtype), truth.tolerance(name, "float32")
-        error = kink.outside(name, yours, true, loose)
+        error = truth.kinks.outside(name, yours, true)
         with np.errstate(all="ignore"):
             bad = ~(error <= loose)
             ratio = np.where(np.isfinite(error), error / loose, np.inf)
         entries += yours.size
         wrong += int(bad.sum())
-        at_kink += kink.count(name)
+        at_kink += truth.kinks.count(name)
         scale = float(np.max(np.abs(true), initial=0.0))
         if scale and not bad.any() and (error > tight).any():
             relative = max(relative, float(error.max()) / scale)
