@@ -115,8 +115,11 @@ def _code(function: Function) -> CodeType:
     return code
 
 
-def declared(function: Function) -> dict[str, Expr]:
+def declared(function: Function, spell: Callable[[str], str] = str) -> dict[str, Expr]:
     """The inputs that a function's annotations declare, by name; the function is not called.
+
+    Args:
+        spell: what is done to the text of axes before it is read.
 
     Raises:
         GraphError: an annotation is missing.
@@ -127,10 +130,12 @@ def declared(function: Function) -> dict[str, Expr]:
     ('m',)
     """
     code = _code(function)
-    return _declared(function, f"{code.co_filename}:{code.co_firstlineno}")[0]
+    return _declared(function, f"{code.co_filename}:{code.co_firstlineno}", spell)[0]
 
 
-def _declared(function: Function, where: str) -> tuple[dict[str, Expr], dict[str, Any]]:
+def _declared(
+    function: Function, where: str, spell: Callable[[str], str] = str
+) -> tuple[dict[str, Expr], dict[str, Any]]:
     """The inputs that the annotations declare, and the options with their defaults."""
     quoted = bool(_code(function).co_flags & __future__.annotations.compiler_flag)
     inputs: dict[str, Expr] = {}
@@ -151,7 +156,7 @@ def _declared(function: Function, where: str) -> tuple[dict[str, Expr], dict[str
         if not isinstance(axes, str):
             what = f"the annotation of {name!r} is {parameter.annotation!r}, expected axes"
             raise ShapeError(what, where=where, hint=hint)
-        inputs[name] = input_(name, parse_axes(axes, where=f"{where}: parameter {name!r}"))
+        inputs[name] = input_(name, parse_axes(spell(axes), where=f"{where}: parameter {name!r}"))
     return inputs, options
 
 

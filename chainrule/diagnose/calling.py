@@ -3,8 +3,9 @@
 Arguments are decided by their names, in this order: an input of forward gets its array; a key of
 the cache (if forward returns a dict beside the loss) gets that entry; a local variable of forward
 gets its value; `CACHES` get what forward returned beside the loss; `UPSTREAM` get the derivative of
-the loss with respect to the result of forward (1 for a loss). A single argument that is none of
-these gets the cache. Functions of one array may also be called by position: (g, x) or (g, y, x).
+the loss with respect to the result of forward (1 for a loss); `RESULTS` get that result. A single
+argument that is none of these gets the cache, and the first argument of the backward function of
+something that is no loss gets the derivative with respect to its result, whatever it is called.
 """
 
 from __future__ import annotations
@@ -134,8 +135,7 @@ class Pair:
         wanted = _parameters(self.backward)
         needed = [p for p in wanted if p.default is p.empty]
         entries = cache if isinstance(cache, Mapping) else {}
-        if np.ndim(result) and (by_place := self._by_place(arrays, needed, upstream, result)):
-            return by_place, {}
+        first = needed[0].name if needed and np.ndim(result) else ""
         positional: list[Any] = []
         named: dict[str, Any] = {}
         for p in wanted:
@@ -150,6 +150,8 @@ class Pair:
                 continue
             if not known and len(needed) == 1 and cache is not None:
                 known, value = True, cache
+            elif not known and p.name == first:
+                known, value = True, upstream
             if not known:
                 raise self._unknown(p.name, arrays, cache)
             if p.kind is p.POSITIONAL_ONLY:
@@ -173,28 +175,16 @@ class Pair:
             return True, result
         return False, None
 
-    def _by_place(
-        self, arrays: Mapping[str, Array], needed: Sequence[inspect.Parameter], upstream: Any,
-        result: Any,
-    ) -> list[Any] | None:  # fmt: skip
-        """(g, *inputs) or (g, y, *inputs) of a function whose result is no loss."""
-        inputs = [arrays[name] for name in self.inputs]
-        if all(p.name in arrays for p in needed):
-            return None
-        known = {*arrays, *UPSTREAM, *RESULTS, *CACHES}
-        if all(p.name in known for p in needed):
-            return None
-        if len(needed) == len(inputs) + 1:
-            return [upstream, *inputs]
-        return [upstream, result, *inputs] if len(needed) == len(inputs) + 2 else None
-
     def _unknown(self, name: str, arrays: Mapping[str, Array], cache: Any) -> ParameterError:
         what = f"argument {name!r} of backward is no input of forward ({', '.join(arrays)})"
         if isinstance(cache, Mapping):
             what += f" and no key of its cache ({', '.join(map(str, cache))})"
         elif cache is None:
             what += ", and forward returns no cache beside the loss"
-        hint = "Name it as the input or local variable of forward that it is to get, or 'cache'"
+        hint = (
+            "Name it as the input or local variable of forward that it is to get; 'y' is the "
+            "result, 'g' what arrives from later operations, 'cache' what forward returns"
+        )
         return ParameterError(what, where=label(self.backward), hint=hint)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 
 from chainrule.check.gradient import DTYPES
 from chainrule.check.named import Array
@@ -17,10 +19,11 @@ from chainrule.diagnose.comparing import compared
 from chainrule.diagnose.explaining import explained
 from chainrule.diagnose.given import POINTS, Arrays, Makes, Source, points_of, source_of
 from chainrule.diagnose.model import Model, from_definition, from_function, moved
+from chainrule.diagnose.numerical import from_numbers, loss_of, truth_from_values
 from chainrule.diagnose.passes import Backward
-from chainrule.diagnose.precision import surest, truths
+from chainrule.diagnose.precision import Truth, surest, truths
 from chainrule.diagnose.report import BackwardReport, Line, Mistake
-from chainrule.diagnose.results import Form, exchange, form, hygiene
+from chainrule.diagnose.results import exchange, form, hygiene
 from chainrule.diagnose.tape import Untraceable
 from chainrule.errors import DTypeError, ParameterError, did_you_mean
 from chainrule.netfile import Definable
@@ -120,22 +123,16 @@ class _Check:
             points = [points[0], *others]
         self._refuse(wrt, points[0])
         outcomes = [first, *(self.pair(p, i) for i, p in enumerate(points) if i)]
-        grads = [by_name(o.raw, wrt, self.name) for o in outcomes]
-        repeated = by_name(again.raw, wrt, self.name)
-        problems = hygiene(outcomes, grads, again, repeated)
+        problems = hygiene(outcomes, again, wrt, self.name)
         if any(m.kind == "non-deterministic" for m in problems):
             return replace(self._shell(points, "not compared"), mistakes=tuple(problems))
+        model: Model | None = None
         try:
             model = self._model(points, outcomes, wrt)
         except Untraceable as why:
-            from chainrule.diagnose.numerical import numerical
-
-            self.notes.append(
-                f"the function could not be written down ({why}); its gradients were "
-                "worked out from its values alone"
-            )
-            return numerical(self, points, outcomes, grads, problems, wrt)
-        return self._judged(model, points, grads, problems, wrt)
+            note = f"the function could not be written down ({why}): its gradients were worked "
+            self.notes.append(note + "out from its values alone, and few mistakes can be named")
+        return self._judged(model, points, outcomes, problems, wrt)
 
     def _model(
         self, points: Sequence[Mapping[str, Array]], outcomes: Sequence[Outcome], wrt: Sequence[str]
@@ -149,44 +146,86 @@ class _Check:
         return from_function(self.source.function, points, upstream, axes, wrt)
 
     def _judged(
-        self, model: Model, points: Sequence[Mapping[str, Array]],
-        grads: Sequence[Mapping[str, Any]], problems: Sequence[Mistake], wrt: Sequence[str],
-    ) -> BackwardReport:  # fmt: skip
-        order = Backward(model.written, wrt).order()
-        sure = truths(model.written, wrt, model.points)
+        self,
+        model: Model | None,
+        points: Sequence[Mapping[str, Array]],
+        outcomes: Sequence[Outcome],
+        problems: Sequence[Mistake],
+        wrt: Sequence[str],
+    ) -> BackwardReport:
+        if model is None:
+            order, sure = list(wrt), self._from_values(points, outcomes, wrt)
+        else:
+            order = Backward(model.written, wrt).order()
+            sure = truths(model.written, wrt, model.points)
+        returned = [by_name(o.raw, wrt, self.name) for o in outcomes]
+        theirs, formal, dtypes = self._formed(returned, order, points, sure)
+        found = compared(theirs, sure, dtypes)
+        if model is not None and not found.ok:  # or does the formula lose digits as written?
+            again = truths(model.shown[-1], wrt, model.points)
+            sure = [surest(t, a) for t, a in zip(sure, again, strict=True)]
+            found = compared(theirs, sure, dtypes)
+        mistakes = [*problems, *formal]
+        if not found.ok and model is not None:
+            mistakes += explained(model, list(theirs[0]), theirs, found)
+        elif not found.ok:
+            sizes = {f"m = {n}": n for a in points[0].values() for n in a.shape}
+            mistakes += from_numbers(list(theirs[0]), theirs, found, sizes)
+        for n, relative in found.coarse.items():
+            self.notes.append(f"d{n} is right to {relative:.0e} of its size only, not to float64")
+        rank = {n: i for i, n in enumerate(order)}
+        lines = [found.lines.get(n, Line(n, 0, 1, 0.0, 0.0, None, None, ())) for n in order]
+        return replace(
+            self._shell(points, self._method(model)),
+            lines=tuple(lines),
+            mistakes=tuple(sorted(mistakes, key=lambda m: rank.get(m.parameter, -1))),
+            notes=tuple(self.notes),
+        )
+
+    def _method(self, model: Model | None) -> str:
+        if model is None:
+            return "from values of the loss"
+        return "derived" if self.source.definition is not None else "derived from the NumPy code"
+
+    def _formed(
+        self,
+        returned: Sequence[Mapping[str, Any]],
+        order: Sequence[str],
+        points: Sequence[Mapping[str, Array]],
+        sure: Sequence[Truth],
+    ) -> tuple[list[dict[str, Array]], list[Mistake], dict[str, str]]:
+        """The gradients in the shapes of the true ones, what is wrong with their form, types."""
         true = [
             {n: g.reshape(p[n].shape) for n, g in t.grads.items()}
             for t, p in zip(sure, points, strict=True)
         ]
-        shapes = {n: [p[n].shape for p in points] for n in wrt}
-        grads, exchanged = exchange(grads, order, shapes, true)
-        forms = {n: form(n, [g[n] for g in grads], shapes[n], [t[n] for t in true]) for n in order}
-        problems = [*problems, *exchanged, *(f.mistake for f in forms.values() if f.mistake)]
-        usable = [n for n in order if forms[n].grads is not None]
-        theirs = [
-            {n: _narrow(forms[n], i).reshape(sure[i].grads[n].shape) for n in usable}
-            for i in range(len(points))
-        ]
-        dtypes = {n: "float32" if self.dtype == "float32" else forms[n].dtype for n in usable}
-        found = compared(theirs, sure, dtypes)
-        mistakes = list(problems)
-        if any(not line.ok for line in found.lines.values()):  # or is the formula shaky?
-            again = truths(model.shown[-1], wrt, model.points)
-            sure = [surest(t, a) for t, a in zip(sure, again, strict=True)]
-            found = compared(theirs, sure, dtypes)
-        if any(not line.ok for line in found.lines.values()):
-            mistakes += explained(model, usable, theirs, found)
-        lines = [found.lines.get(n, Line(n, 0, 1, 0.0, 0.0, None, None, ())) for n in order]
-        for n, relative in found.coarse.items():
-            self.notes.append(f"d{n} is right to {relative:.0e} of its size only, not to float64")
-        ranked = sorted(
-            mistakes, key=lambda m: order.index(m.parameter) if m.parameter in order else -1
-        )
-        method = "derived" if self.source.definition is not None else "derived from the NumPy code"
-        return replace(
-            self._shell(points, method), lines=tuple(lines), mistakes=tuple(ranked),
-            notes=tuple(self.notes),
-        )  # fmt: skip
+        shapes = {n: [p[n].shape for p in points] for n in order}
+        grads, mistakes = exchange(returned, order, shapes, true)
+        theirs: list[dict[str, Array]] = [{} for _ in points]
+        dtypes: dict[str, str] = {}
+        for n in order:
+            found = form(n, [g[n] for g in grads], shapes[n], [t[n] for t in true])
+            mistakes += [found.mistake] if found.mistake else []
+            if found.grads is not None:
+                dtypes[n] = "float32" if self.dtype == "float32" else found.dtype
+                for mine, array, t in zip(theirs, found.grads, sure, strict=True):
+                    mine[n] = array.reshape(t.grads[n].shape)
+        return theirs, mistakes, dtypes
+
+    def _from_values(
+        self, points: Sequence[Mapping[str, Array]], outcomes: Sequence[Outcome], wrt: Sequence[str]
+    ) -> list[Truth]:
+        assert self.source.function is not None
+        found = []
+        for number, (arrays, outcome) in enumerate(zip(points, outcomes, strict=True)):
+            loss = loss_of(self.source.function, outcome.upstream)
+
+            def yours(near: Mapping[str, Array], number: int = number) -> dict[str, Array]:
+                raw = by_name(self.pair(near, number).raw, wrt, self.name)
+                return {n: np.asarray(0.0 if v is None else v, np.float64) for n, v in raw.items()}
+
+            found.append(truth_from_values(loss, arrays, wrt, yours))
+        return found
 
     def _shell(self, points: Sequence[Mapping[str, Array]], method: str) -> BackwardReport:
         sizes = {n: a.shape for n, a in points[0].items()}
@@ -223,11 +262,6 @@ class _Check:
             if arrays[n].dtype.kind != "f":
                 what = f"{n} holds {arrays[n].dtype} values: they have no derivative"
                 raise DTypeError(what, where=self.name, hint=f"Give {n} as real numbers")
-
-
-def _narrow(form: Form, point: int) -> Array:
-    assert form.grads is not None
-    return form.grads[point]
 
 
 def _returned_names(backward: Function, inputs: Sequence[str]) -> list[str]:

@@ -28,6 +28,11 @@ class Compared:
     chosen: Sequence[Mapping[str, Array]]
     coarse: Mapping[str, float]
 
+    @property
+    def ok(self) -> bool:
+        """Whether all are right."""
+        return all(line.ok for line in self.lines.values())
+
 
 def compared(
     theirs: Sequence[Mapping[str, Array]],
@@ -47,9 +52,7 @@ def compared(
         chosen.append(truth.kinks.chosen(truth.grads, grads, loose))
     lines, close, coarse = {}, {}, {}
     for name in names:
-        lines[name], close[name], relative = _line(
-            name, theirs, truths, chosen, dtypes[name]
-        )
+        lines[name], close[name], relative = _line(name, theirs, truths, chosen, dtypes[name])
         if relative:
             coarse[name] = relative
     return Compared(lines, close, chosen, coarse)
@@ -63,7 +66,8 @@ def _line(
     dtype: str,
 ) -> tuple[Line, float, float]:
     """The line, the largest tolerance, and how coarse it is if only right to float32."""
-    entries = wrong = at_kink = 0
+    entries = at_kink = 0
+    wrong: Array = np.zeros(theirs[0][name].shape, bool)
     worst: tuple[float, float, float, float, float, tuple[int, ...]] | None = None
     close = relative = 0.0
     for mine, truth, near in zip(theirs, truths, chosen, strict=True):
@@ -73,9 +77,9 @@ def _line(
         with np.errstate(all="ignore"):
             bad = ~(error <= loose)
             ratio = np.where(np.isfinite(error), error / loose, np.inf)
-        entries += yours.size
-        wrong += int(bad.sum())
-        at_kink += truth.kinks.count(name)
+        entries = yours.size
+        wrong = wrong | bad
+        at_kink = max(at_kink, truth.kinks.count(name))
         scale = float(np.max(np.abs(true), initial=0.0))
         if scale and not bad.any() and (error > tight).any():
             relative = max(relative, float(error.max()) / scale)
@@ -91,7 +95,9 @@ def _line(
             if worst is None or found[0] > worst[0]:
                 worst = found
     if worst is None:
-        return Line(name, entries, wrong, 0.0, 0.0, None, None, (), at_kink), close, relative
+        return Line(name, entries, 0, 0.0, 0.0, None, None, (), at_kink), close, relative
     _, error_at, tolerance, yours_at, true_at, index = worst
-    line = Line(name, entries, wrong, error_at, tolerance, yours_at, true_at, index, at_kink)
+    line = Line(
+        name, entries, int(wrong.sum()), error_at, tolerance, yours_at, true_at, index, at_kink
+    )
     return line, close, relative

@@ -92,7 +92,7 @@ def source_of(forward: Definable | Function) -> Source:
         )
         raise ParameterError(what)
     try:
-        inputs = declared(forward)
+        inputs = declared(forward, _ones)
     except ChainruleError:
         return Source(label(forward), None, forward, {})
     try:
@@ -100,6 +100,15 @@ def source_of(forward: Definable | Function) -> Source:
     except ChainruleError as problem:
         return Source(label(forward), None, forward, inputs, problem)
     return Source(definition.name, definition, None, inputs)
+
+
+def _ones(axes: str) -> str:
+    """ "1 1" is the shape of a NumPy array; axes have one name each."""
+    words = axes.split()
+    ones = [i for i, word in enumerate(words) if word == "1"]
+    for i in ones[1:]:
+        words[i] = f"one_{i}=1"
+    return " ".join(words)
 
 
 def points_of(
@@ -125,15 +134,7 @@ def points_of(
         what = f"the shapes of {', '.join(missing)} are not known"
         hint = f"Give arrays={{'{missing[0]}': …}}, or write its axes: {missing[0]}: \"k n\""
         raise ParameterError(what, where=source.name, hint=hint)
-    if source.problem is not None and _needs_chainrule(source):
-        raise source.problem
     return _drawn(source, given, seed, dtype, square)
-
-
-def _needs_chainrule(source: Source) -> bool:
-    """Whether the function is a definition after all, with a mistake in it."""
-    problem = source.problem
-    return not isinstance(problem, DTypeError) and "np." not in str(problem)
 
 
 def _checked(source: Source, given: Arrays, dtype: str) -> dict[str, Array]:

@@ -7,7 +7,7 @@ Rounding errors are simulated in the derivation (Monte Carlo arithmetic, as in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,12 +35,14 @@ class Truth:
         grads: by name.
         noise: how much simulated rounding errors of float32 change each entry, by name.
         kinks: what other conventions at kinks give.
+        floor: what the method itself may be off by, by name.
     """
 
     value: float
     grads: Mapping[str, Array]
     noise: Mapping[str, Array]
     kinks: Kinks
+    floor: Mapping[str, Array] = field(default_factory=dict)
 
     def tolerance(self, name: str, dtype: str) -> Array:
         """How far each entry may be off, in this float type."""
@@ -48,8 +50,8 @@ class Truth:
         smallest = float(np.finfo(dtype).smallest_normal)
         noise = self.noise[name]
         # an entry in which everything is 0 may well be 1e-9 where all others are 1
-        floor = 0.05 * float(np.max(noise, initial=0.0))
-        return np.asarray(part * (noise + floor) + smallest)
+        least = 0.05 * float(np.max(noise, initial=0.0))
+        return np.asarray(part * (noise + least) + smallest + self.floor.get(name, 0.0))
 
 
 def truths(

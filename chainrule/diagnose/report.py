@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from chainrule.errors import GradientMismatch
+
+WIDEST = 80  # columns of a sentence
 
 
 @dataclass(frozen=True)
@@ -15,8 +18,8 @@ class Line:
 
     Attributes:
         parameter: its name.
-        entries: how many numbers were compared, over all points.
-        wrong: how many of them are not what they should be.
+        entries: how many numbers it has.
+        wrong: how many of them are wrong at some point.
         error: the largest difference.
         tolerance: what rounding errors could explain where that is.
         yours: what the hand-written pass gave there; None where nothing could be compared.
@@ -68,7 +71,7 @@ class Mistake:
     yours_latex: str = ""
 
     def __str__(self) -> str:
-        lines = [self.sentence, f"   evidence: {self.evidence}"]
+        lines = [_wrapped(self.sentence, 3), "   evidence: " + _wrapped(self.evidence, 13)]
         if self.right:
             lines.append(f"   right:    {self.right}")
         if self.yours:
@@ -155,7 +158,7 @@ class BackwardReport:
             count = len(self.mistakes)
             parts.append(f"{count} mistake{'s' if count > 1 else ''}, nearest to the loss first:")
             parts += [f"{i}. {mistake}" for i, mistake in enumerate(self.mistakes, start=1)]
-        parts += [f"note: {note}" for note in self.notes]
+        parts += ["note: " + _wrapped(note, 6) for note in self.notes]
         return "\n".join(parts)
 
     def _title(self) -> str:
@@ -182,6 +185,11 @@ def _row(line: Line) -> tuple[str, ...]:
         f"d{line.parameter}", str(line.entries), f"{line.error:.1e}", f"{line.tolerance:.1e}",
         verdict,
     )  # fmt: skip
+
+
+def _wrapped(text: str, indent: int) -> str:
+    """A sentence in lines that fit a terminal."""
+    return f"\n{' ' * indent}".join(textwrap.wrap(text, WIDEST - indent)) or text
 
 
 def _relative(yours: float, true: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.check.named import Array
-from chainrule.diagnose.calling import Outcome
+from chainrule.diagnose.calling import Outcome, by_name
 from chainrule.diagnose.report import Mistake
 
 
@@ -164,20 +164,18 @@ def _fits(fixed: tuple[Array, ...] | None, true: Sequence[Array]) -> str:
 
 
 def hygiene(
-    outcomes: Sequence[Outcome],
-    grads: Sequence[Mapping[str, Any]],
-    again: Outcome,
-    grads_again: Mapping[str, Any],
+    outcomes: Sequence[Outcome], again: Outcome, wrt: Sequence[str], where: str
 ) -> list[Mistake]:
     """What a backward pass does besides computing: changes its inputs, shares their memory, or
     gives something else each time.
     """
+    one, two = by_name(outcomes[0].raw, wrt, where), by_name(again.raw, wrt, where)
     found = []
     changed = list(dict.fromkeys(n for o in outcomes for n in o.changed))
     for name in changed:
         says = f"changes its input: after the calls {name} holds other values"
         found.append(Mistake("", (), "mutates input", says, f"{name} before and after differ"))
-    for name, value in grads[0].items():
+    for name, value in one.items():
         owner = _owner(value, outcomes[0].inputs)
         if owner:
             says = f"shares memory: d{name} lies in the memory of the input {owner}; return a copy"
@@ -185,9 +183,9 @@ def hygiene(
             found.append(Mistake(name, (name,), "aliases input", says, evidence))
     worst, which = 0.0, ""
     pairs = [("the loss", outcomes[0].value, again.value)]
-    pairs += [(f"d{n}", grads[0][n], grads_again.get(n)) for n in grads[0]]
-    for name, one, two in pairs:
-        far = _apart(one, two)
+    pairs += [(f"d{n}", one[n], two[n]) for n in wrt]
+    for name, first, second in pairs:
+        far = _apart(first, second)
         if far > worst:
             worst, which = far, name
     if worst:

@@ -158,9 +158,10 @@ class Words:
                 number = f"{found.factor:.4g}"
             return f"{names} {is_} {number} times the true {gradients} in all {entries} entries"
         largest = found.error * max(theirs.close[p] for p in found.explains)
+        difference = f"largest difference {largest:.0e}" if largest else "no difference"
         return (
-            f"computed so, the true derivation gives your {names}: largest difference "
-            f"{largest:.0e} in {entries} entries at each of {len(theirs.points)} points"
+            f"computed so, the true derivation gives your {names}: {difference} in {entries} "
+            f"entries at each of {len(theirs.points)} points"
         )
 
 

@@ -28,6 +28,7 @@ LAYERS = (
     {"run"},
     {"training"},
     {"explain", "check"},
+    {"diagnose"},
     {"derivation"},
     {"io"},
     {"estimators"},
