@@ -66,14 +66,16 @@ class Outcome:
         raw: what backward returned.
         upstream: what the result was weighted with; 1 for a loss.
         changed: inputs whose arrays are not what they were.
-        inputs: the arrays that both were called with.
+        arrays: the point.
+        inputs: the copies of them that both were called with.
     """
 
     value: Array
     raw: Any
     upstream: Array | float
     changed: tuple[str, ...]
-    inputs: Mapping[str, Array]
+    arrays: Mapping[str, Array]
+    inputs: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,10 @@ class Pair:
             Raised: one of them stops with an error.
             ParameterError: an argument of backward cannot be supplied.
         """
-        mine = {name: np.array(array) for name, array in arrays.items()}
-        result, seen = called(self.forward, mine)
+        # a number stays a number: z = b; z += 1 must not change b
+        mine: dict[str, Any] = {n: np.array(a)[()] for n, a in arrays.items()}
+        result, found = called(self.forward, mine)
+        seen: Mapping[str, Any] = found
         cache = None
         if isinstance(result, tuple) and result:
             cache = result[1] if len(result) == 2 else result[1:]
@@ -110,8 +114,8 @@ class Pair:
         upstream = self._upstream(np.asarray(result), arrays, number)
         positional, named = self._arguments(mine, seen, cache, upstream, result)
         raw, _ = called(self.backward, named, positional)
-        changed = tuple(n for n, a in arrays.items() if not _same(mine[n], a))
-        return Outcome(np.asarray(result), raw, upstream, changed, mine)
+        changed = tuple(n for n, a in arrays.items() if not _same(np.asarray(mine[n]), a))
+        return Outcome(np.asarray(result), raw, upstream, changed, dict(arrays), mine)
 
     def _upstream(self, result: Array, arrays: Mapping[str, Array], number: int) -> Array | float:
         """What a result that is no loss is weighted with; ones if backward asks for nothing."""

@@ -239,7 +239,7 @@ class _Check:
         raw, inputs = outcome.raw, self.source.inputs
         if self.source.definition is not None and self.source.definition.params:
             return list(self.source.definition.params)
-        floats = [n for n in inputs if outcome.inputs[n].dtype.kind == "f"]
+        floats = [n for n in inputs if outcome.arrays[n].dtype.kind == "f"]
         if isinstance(raw, Mapping):
             keys = {str(key) for key in raw}
             found = [n for n in floats if keys & {n, *(prefix + n for prefix in PREFIXES)}]

@@ -128,7 +128,7 @@ def _of_function(scene: Scene, place: Place, g: Expr) -> Iterator[Edit]:
     )
     for value, where in ((node, name), (x, scene.call(x))):
         says = f"with {where} where {label} belongs"
-        yield _edit(place, "wrong cached value", says, lambda up, v=value: up * v)  # type: ignore[misc]
+        yield _edit(place, "wrong cached value", says, _scaled(value), 0.3)
     once = at(node, x)
     yield _edit(
         place,
@@ -191,6 +191,10 @@ def _once_more(scene: Scene, place: Place) -> Iterator[Edit]:
 
         says = f"with {y.op}′({scene.call(x)}), which the loss has in it already"
         yield _edit(place, "doubled derivative", says, change)
+
+
+def _scaled(value: Expr) -> Change:
+    return lambda up: up * value
 
 
 def _uses(

@@ -5,7 +5,7 @@ side, that on the other, or something between. Each decision that is a tie is ta
 and what that changes is what a right gradient may differ by.
 
 Exact ties (relu of exactly 0) follow one convention for a whole operation, as code does. Where two
-values are equal up to rounding errors only, code may see either side, for each entry anew.
+values are equal up to rounding errors only, code may also see either side, for each entry anew.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ EXTREMES = ("argmax", "max", "min")
 DECIDING = frozenset((*COMPARING, *SIGNS, *EXTREMES))
 ROOM = 64.0  # between a simulated rounding error of two values and how near a tie they are
 MOST_NEAR = 256  # entries that are ties up to rounding errors
+HELD_TO = 0.05  # of what another choice would change: nearer to a convention is meant to be it
 MOST_JOINT = 5  # operations with exact ties whose conventions are combined in every way
 
 
@@ -36,7 +37,7 @@ class Kinks:
     Attributes:
         conventions: by name (conventions, *axes): gradients under one convention for each operation.
         near: by name (entries, *axes): what taking one rounding tie the other way adds.
-        extreme: by name (ways, *axes): what another of several largest entries adds.
+        extreme: by name (entries, *axes): what another of several equal largest entries adds.
     """
 
     conventions: Mapping[str, Array]
@@ -62,24 +63,40 @@ class Kinks:
         names = list(theirs)
         if not self.conventions:
             return {n: grads[n] for n in names}
-        best, least = 0, np.inf
-        for i in range(len(self.conventions[names[0]])):
-            apart = sum(
-                float(np.sum(np.abs(theirs[n] - self.conventions[n][i]) > tolerance[n]))
-                for n in names
-            )
-            if apart < least:
-                best, least = i, apart
+        total: Array = np.zeros(len(self.conventions[names[0]]))
+        for n in names:
+            known = self.conventions[n]
+            apart = np.abs(theirs[n] - known)
+            # a gradient that is quite wrong has little to say about conventions
+            scale = max(float(np.max(np.abs(known), initial=0.0)), float(np.max(tolerance[n])))
+            part = np.minimum(np.nan_to_num(apart / scale, nan=1.0), 1.0)
+            total = total + part.reshape(len(known), -1).sum(axis=1)
+        best = int(np.argmin(total))
         return {n: self.conventions[n][best] for n in names}
 
+    def room(self, name: str) -> Array | float:
+        """How large what other conventions add is: its rounding errors need room as well."""
+        if name not in self.conventions:
+            return 0.0
+        return np.asarray(np.ptp(self.conventions[name], axis=0))
+
     def outside(self, name: str, yours: Array, true: Array) -> Array:
-        """How far each entry is from everything that is right."""
+        """How far each entry is from everything that is right, `true` being the nearest convention.
+
+        Who takes neither the first of equal largest entries nor the last nor all evenly may take
+        any; who comes near to one of these is held to it.
+        """
+        difference = yours - true
         low, high = np.zeros_like(true), np.zeros_like(true)
-        for moves in (self.near.get(name), self.extreme.get(name)):
+        ways = [self.near.get(name)]
+        extreme = self.extreme.get(name)
+        if extreme is not None and extreme.size:
+            far = np.max(np.abs(difference), initial=0.0)
+            ways += [extreme] if far > HELD_TO * np.max(np.abs(extreme)) else []
+        for moves in ways:
             if moves is not None and len(moves):
                 low = low + np.minimum(moves, 0).sum(axis=0)
                 high = high + np.maximum(moves, 0).sum(axis=0)
-        difference = yours - true
         return np.asarray(np.abs(difference - np.clip(difference, low, high)))
 
 
@@ -94,6 +111,8 @@ class Tie:
     instead: Array
     exact: bool
     extreme: bool
+    share: float = 0.0  # of each of several equal largest entries
+    last: bool = False  # whether it is the last of them
 
 
 def operands(graph: Graph, wrt: Sequence[str]) -> list[tuple[int, Expr]]:
@@ -130,7 +149,7 @@ def ties(
             found += _of_extreme(number, node, values, noise, decided)
             continue
         gap, blur = values[node], ROOM * noise[node]
-        exact, near = (gap == 0) & (blur == 0), (np.abs(gap) <= blur) & (blur > 0)
+        exact, near = gap == 0, (np.abs(gap) <= blur) & (blur > 0)
         if exact.any():
             for other in _others(node.op, decided):
                 found.append(Tie(number, np.where(exact, other, decided), True, False))
@@ -160,10 +179,16 @@ def _of_extreme(
     """Other entries that are as large: the gap to the largest stands along the last axis."""
     gap, blur = values[node], ROOM * noise[node]
     tied = np.abs(gap) <= blur
-    for place in range(gap.shape[-1]):
-        here = tied[..., place] & (decided != place)
-        if here.any():
-            yield Tie(number, np.where(here, place, decided), False, True)
+    tied &= ~((gap == 0) & (np.arange(gap.shape[-1]) == decided[..., None]))
+    exact = (gap == 0) & tied
+    count = (gap == 0).sum(axis=-1)
+    for at in np.argwhere(tied)[:MOST_NEAR]:
+        row, place = tuple(at[:-1]), int(at[-1])
+        instead = decided.copy()
+        instead[row] = place
+        last = not exact[(*row, slice(place + 1, None))].any()
+        share = 1 / float(count[row])
+        yield Tie(number, instead, bool(exact[tuple(at)]), True, share, last)
 
 
 def kinks(
@@ -177,39 +202,52 @@ def kinks(
     """What the ties change: the graph with its decisions taken otherwise, all ways in one go."""
     if not found:
         return NONE
-    exact = [t for t in found if t.exact]
-    near = [t for t in found if not t.exact and not t.extreme]
-    extreme = [t for t in found if t.extreme]
-    combined = _combinations(exact)
-    ways: list[list[Tie]] = [*combined, *([t] for t in near), *([t] for t in extreme)]
+    exact = [t for t in found if t.exact and not t.extreme]
+    near = [t for t in found if not t.exact]
+    extreme = [t for t in found if t.exact and t.extreme]
+    grid, ways = _combinations(exact)
+    ways += [[t] for t in (*near, *extreme)]
     values = _decided(graph, names, ways, wide, first)
     conventions, by_near, by_extreme = {}, {}, {}
+    at = int(np.prod(grid))
     for n in names:
-        at = len(combined)
-        conventions[n] = _with_middles(grads[n], values[n][:at])
         by_near[n] = values[n][at : at + len(near)] - grads[n]
-        by_extreme[n] = values[n][at + len(near) :] - grads[n]
+        moves = by_extreme[n] = values[n][at + len(near) :] - grads[n]
+        found_n = _with_middles(values[n][:at].reshape(*grid, *grads[n].shape), len(grid))
+        shares, last = (
+            np.array(w).reshape(-1, *[1] * grads[n].ndim)
+            for w in ([t.share for t in extreme], [float(t.last) for t in extreme])
+        )
+        added = [
+            found_n,
+            *(found_n + (w * moves).sum(axis=0) for w in (last, shares) if len(moves)),
+        ]
+        conventions[n] = np.concatenate(added)
     return Kinks(conventions, by_near, by_extreme)
 
 
-def _combinations(exact: Sequence[Tie]) -> list[list[Tie]]:
-    """Every choice of one way, or none, for each operation; for many, one way for all."""
-    by_number: dict[int, list[Tie | None]] = {}
+def _combinations(exact: Sequence[Tie]) -> tuple[list[int], list[list[Tie]]]:
+    """Every choice of one way for each operation with ties, as a grid; the first way is the true.
+
+    Where there are too many operations, all that are of one sort go together.
+    """
+    by_number: dict[int, list[list[Tie]]] = {}
     for tie in exact:
-        by_number.setdefault(tie.number, [None]).append(tie)
-    if len(by_number) > 2 * MOST_JOINT:
-        ways = max(len(v) for v in by_number.values())
-        return [
-            [t for v in by_number.values() if (t := v[min(i, len(v) - 1)])] for i in range(1, ways)
-        ] + [[t] for t in exact]
-    chosen = itertools.islice(itertools.product(*by_number.values()), 2**MOST_JOINT * 8)
-    return [c for choice in chosen if (c := [t for t in choice if t is not None])]
+        by_number.setdefault(tie.number, []).append([tie])
+    choices = list(by_number.values())
+    if len(choices) > MOST_JOINT:
+        ways = max(len(v) for v in choices)
+        choices = [[[t for v in choices for t in v[min(i, len(v) - 1)]] for i in range(ways)]]
+    grid = [len(v) + 1 for v in choices]
+    every = itertools.product(*([[], *v] for v in choices))
+    return grid, [[t for chosen in combination for t in chosen] for combination in every]
 
 
-def _with_middles(base: Array, others: Array) -> Array:
-    """The slopes found, and those half-way from the first."""
-    both = [base[None], others, (base + others) / 2]
-    return np.concatenate(both) if len(others) else base[None]
+def _with_middles(values: Array, count: int) -> Array:
+    """For each of `count` leading axes of ways also the mean of them; then all ways in one axis."""
+    for axis in range(count):
+        values = np.concatenate([values, values.mean(axis=axis, keepdims=True)], axis=axis)
+    return values.reshape(-1, *values.shape[count:])
 
 
 def _decided(

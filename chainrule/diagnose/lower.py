@@ -60,7 +60,7 @@ class _Lowering:
         self.exprs: dict[Node, Expr] = {}
         self.layouts: dict[Node, Layout] = {}
         self.own: dict[str, Array] = {}
-        self.owned: dict[bytes, tuple[str, Layout]] = {}
+        self.owned: dict[tuple[int, Layout], str] = {}
         self.taken = {n.attrs["name"] for n in trace.tape.nodes if n.op == "input"}
         self.inputs: list[Expr] = []
 
@@ -111,12 +111,12 @@ class _Lowering:
 
     def _own(self, node: Node) -> tuple[Expr, Layout]:
         layout = self._layout(node.dims)
-        key = node.value.tobytes() + repr((node.value.shape, layout)).encode()
+        key = node.attrs["key"], layout
         if key in self.owned:
-            name = self.owned[key][0]
+            name = self.owned[key]
         else:
             name = self._own_name(str(node.attrs["name"]))
-            self.owned[key] = (name, layout)
+            self.owned[key] = name
             kept = tuple(n for n, axis in zip(node.value.shape, layout, strict=True) if axis)
             self.own[name] = node.value.reshape(kept)
             self.inputs.append(input_(name, Spec(_axes(layout), {})))

@@ -15,7 +15,7 @@ from chainrule.check.evaluate import Graph
 from chainrule.check.named import POINTS, Array, Named, Run
 from chainrule.diagnose.kinks import COMPARING, NONE, SIGNS, Kinks, kinks, operands, ties
 from chainrule.diagnose.passes import Backward
-from chainrule.expr import Definition, Expr
+from chainrule.expr import Definition, Expr, postorder
 from chainrule.ops import OPS, expand, transpose
 from chainrule.plan.simplify import simplify
 
@@ -48,7 +48,7 @@ class Truth:
         """How far each entry may be off, in this float type."""
         part = SAFETY * EPS[dtype] / EPS["float32"]
         smallest = float(np.finfo(dtype).smallest_normal)
-        noise = self.noise[name]
+        noise = self.noise[name] + EPS["float32"] * self.kinks.room(name)
         # an entry in which everything is 0 may well be 1e-9 where all others are 1
         least = 0.05 * float(np.max(noise, initial=0.0))
         return np.asarray(part * (noise + least) + smallest + self.floor.get(name, 0.0))
@@ -125,11 +125,28 @@ class Prepared:
             gaps = {e: v[i] for e, v in zip(self.gaps, values[1 + count :], strict=True)}
             blur = {e: v[i] for e, v in zip(self.gaps, changes[1 + count :], strict=True)}
             decisions = [_at(d, i) for d in exact.decisions]
+            here = {n: _at(v, i) for n, v in wide.items()}
+            if any((gap == 0).any() for gap in gaps.values()):
+                sharp = self._sharp(here, exact)
+                blur = {e: np.zeros_like(b) if e in sharp else b for e, b in blur.items()}
             if found := ties(self.deciding, gaps, blur, decisions):
                 first = Run(exact.sizes, exact.dtype, decisions=decisions)
-                here = {n: _at(v, i) for n, v in wide.items()}
                 own = kinks(self.graph, self.names, found, here, first, grads)
         return Truth(float(values[0][i]), grads, noise, own)
+
+    def _sharp(self, wide: Mapping[str, Named], exact: Run) -> set[Expr]:
+        """The decisions before which nothing was rounded, not even in float32."""
+        gaps = self.graph.roots[len(self.graph.roots) - len(self.gaps) :]
+        every = Graph(tuple(postorder(*gaps)), self.inputs)
+        values = every(wide, Run(exact.sizes, exact.dtype))
+        sharp: set[Expr] = set()
+        for node, value in zip(every.roots, values, strict=True):
+            array = value.array
+            with np.errstate(all="ignore"):
+                kept = array.dtype.kind != "f" or bool((array == array.astype(np.float32)).all())
+            if kept and all(x in sharp for x in node.inputs):
+                sharp.add(node)
+        return {e for e, gap in zip(self.gaps, gaps, strict=True) if gap in sharp}
 
 
 def _at(value: Named, point: int) -> Named:

@@ -194,10 +194,17 @@ def hygiene(
     return found
 
 
-def _owner(value: Any, inputs: Mapping[str, Array]) -> str:
+def _owner(value: Any, inputs: Mapping[str, Any]) -> str:
     if not isinstance(value, np.ndarray) or not value.size:
         return ""
-    return next((n for n, a in inputs.items() if np.may_share_memory(value, a)), "")
+    return next(
+        (
+            n
+            for n, a in inputs.items()
+            if isinstance(a, np.ndarray) and np.may_share_memory(value, a)
+        ),
+        "",
+    )
 
 
 def _apart(one: Any, two: Any) -> float:

@@ -108,7 +108,7 @@ class Tape:
         name = self.known.get(id(base), "")
         self.kept.append(array)
         dims = tuple(None if n == 1 else Dim(n) for n in array.shape)
-        return self.add("own", (), array.astype(np.float64), dims, name=name)
+        return self.add("own", (), array.astype(np.float64), dims, name=name, key=id(array))
 
     def pointwise(self, op: str, value: Any, *args: Node) -> Node:
         """An elementwise operation with NumPy's broadcasting; `value` is its result."""
