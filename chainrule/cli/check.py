@@ -16,6 +16,7 @@ from chainrule.errors import ChainruleError, GraphError, ParameterError
 
 if TYPE_CHECKING:
     from chainrule.check.report import Report
+    from chainrule.diagnose.report import BackwardReport
     from chainrule.expr import Definition
 
 MODULE = "chainrule_checked_file"  # what the file of the user is called while it runs
@@ -65,7 +66,7 @@ def check(
             raise GraphError(f"{path.name} holds no function annotated with axes", hint=hint)
     derivatives = _checked(found, path, seed, dtype, needed=not by_hand)
     backward = reports(by_hand, seed, dtype)
-    every = [*derivatives, *backward]
+    every: list[Report | BackwardReport] = [*derivatives, *backward]
     ok = all(report.ok for report in every)
     if json:
         plain = {"ok": ok, "reports": [report.json() for report in derivatives]}

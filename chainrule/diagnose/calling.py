@@ -36,7 +36,7 @@ PREFIXES = ("d_", "grad_", "g_", "d")
 Function = Callable[..., Any]
 
 
-class Raised(Exception):  # noqa: N818
+class Raised(Exception):
     """A function of the user stopped with an error."""
 
     def __init__(self, function: str, error: BaseException) -> None:
@@ -247,7 +247,7 @@ def called(
                 result = function(*positional, **named)
             finally:
                 restore_profiler(before)
-    except Exception as error:  # noqa: BLE001 (whatever a function of the user raises is its fault)
+    except Exception as error:
         raise Raised(label(function), error) from error
     return result, seen
 

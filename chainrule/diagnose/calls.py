@@ -8,12 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.diagnose.tape import Node, Tape, Untraceable
-from chainrule.diagnose.tracer import Size, Tracer
+from chainrule.diagnose.products import dot, einsum, inner, matmul, outer, tensordot
+from chainrule.diagnose.shaping import (
+    at_least,
+    axes_of,
+    broadcast_to,
+    concatenated,
+    expanded,
+    moved,
+    reshape,
+    rows,
+    side_by_side,
+    squeezed,
+    stacked,
+    swapped,
+    transposed,
+)  # fmt: skip
+from chainrule.diagnose.tape import Tape, Untraceable
+from chainrule.diagnose.tracer import Tracer, node_of, value_of
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
-
-# What NumPy calls elementwise operations, and what they are called here.
 POINTWISE = {
     "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div",
     "power": "pow", "float_power": "pow", "negative": "neg", "exp": "exp", "log": "log",
@@ -51,24 +64,6 @@ COMPOSED: dict[str, Callable[..., Any]] = {
 }
 
 
-def node_of(tape: Tape, x: Any) -> Node:
-    """The node of any operand."""
-    if isinstance(x, Tracer):
-        return x.node
-    if isinstance(x, Size):
-        return x.traced().node
-    return tape.own(x)
-
-
-def value_of(x: Any) -> Any:
-    """What NumPy would have computed with."""
-    if isinstance(x, Tracer):
-        return x.node.value
-    if isinstance(x, tuple | list):
-        return type(x)(value_of(part) for part in x)
-    return x
-
-
 def pointwise(tape: Tape, op: str, value: Any, *operands: Any) -> Tracer:
     """An elementwise operation, written down."""
     return Tracer(tape.pointwise(op, value, *(node_of(tape, x) for x in operands)), tape)
@@ -77,14 +72,14 @@ def pointwise(tape: Tape, op: str, value: Any, *operands: Any) -> Tracer:
 def ufunc_call(
     tape: Tape, ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]
 ) -> Any:
-    """np.exp(x), x + y, np.add.reduce(x) …"""
+    """What becomes of np.exp(x), x + y, np.add.reduce(x)."""
     name = ufunc.__name__
     if method == "reduce" and name in ("add", "maximum", "minimum"):
-        function = {"add": np.sum, "maximum": np.max, "minimum": np.min}[name]
-        options.setdefault("axis", 0)
-        return function(inputs[0], axis=options["axis"], keepdims=options.get("keepdims", False))
+        reduction = FUNCTIONS[{"add": "sum", "maximum": "max", "minimum": "min"}[name]]
+        axis, keepdims = options.get("axis", 0), options.get("keepdims", False)
+        return reduction(tape, inputs[0], axis=axis, keepdims=keepdims)
     if method == "outer" and name == "multiply":
-        return np.multiply.outer(*map(value_of, inputs)) if False else _outer(tape, *inputs)
+        return outer(tape, *inputs)
     if method != "__call__" or not set(options) <= {"dtype", "casting"}:
         raise Untraceable(f"it uses np.{name}.{method} or an option of np.{name}")
     if name == "matmul":
@@ -117,90 +112,6 @@ def _power(tape: Tape, value: Any, base: Any, exponent: Any) -> Tracer:
     return pointwise(tape, "pow", value, base, exponent)
 
 
-def matmul(tape: Tape, a: Any, b: Any) -> Tracer:
-    """a @ b with NumPy's rules for vectors and stacks of matrices."""
-    x, y = node_of(tape, a), node_of(tape, b)
-    np.matmul(x.value, y.value)  # refuses what does not fit, in NumPy's words
-    batch = max(x.value.ndim, y.value.ndim, 2) - 2
-    stack = LETTERS[:batch]
-    left = "i" if x.value.ndim == 1 else ""
-    left = "y" if x.value.ndim == 1 else stack[batch - (x.value.ndim - 2) :] + "xy"
-    right = "y" if y.value.ndim == 1 else stack[batch - (y.value.ndim - 2) :] + "yz"
-    out = stack + ("x" if x.value.ndim > 1 else "") + ("z" if y.value.ndim > 1 else "")
-    return Tracer(tape.product(x, y, left, right, out), tape)
-
-
-def dot(tape: Tape, a: Any, b: Any) -> Any:
-    """np.dot for numbers, vectors and matrices."""
-    x, y = node_of(tape, a), node_of(tape, b)
-    if x.value.ndim == 0 or y.value.ndim == 0:
-        return np.multiply(a, b)
-    if x.value.ndim > 2 or y.value.ndim > 2:
-        raise Untraceable("it uses np.dot of more than two axes")
-    return matmul(tape, a, b)
-
-
-def _outer(tape: Tape, a: Any, b: Any) -> Tracer:
-    x, y = (_flat(tape, node_of(tape, v)) for v in (a, b))
-    return Tracer(tape.product(x, y, "a", "b", "ab"), tape)
-
-
-def _flat(tape: Tape, x: Node) -> Node:
-    return _reshaped(tape, x, (x.value.size,))
-
-
-def inner(tape: Tape, a: Any, b: Any) -> Any:
-    """np.inner and np.vdot of vectors."""
-    x, y = _flat(tape, node_of(tape, a)), _flat(tape, node_of(tape, b))
-    return Tracer(tape.product(x, y, "a", "a", ""), tape)
-
-
-def einsum(tape: Tape, text: Any, *operands: Any, **_: Any) -> Tracer:
-    """np.einsum with letters."""
-    if not isinstance(text, str) or "." in text:
-        raise Untraceable("it uses np.einsum without letters, or with dots")
-    text = text.replace(" ", "")
-    left, arrow, out = text.partition("->")
-    labels = left.split(",")
-    if not arrow:
-        every = "".join(labels)
-        out = "".join(sorted(x for x in set(every) if every.count(x) == 1))
-    nodes = [node_of(tape, x) for x in operands]
-    one = tape.own(1.0)
-    node, mine = nodes[0], labels[0]
-    rest = list(zip(nodes[1:], labels[1:], strict=True)) or [(one, "")]
-    while rest:
-        other, theirs = rest.pop(0)
-        needed = out + "".join(label for _, label in rest)
-        both = "".join(dict.fromkeys(mine + theirs))
-        kept = out if not rest else "".join(x for x in both if x in needed)
-        node, mine = tape.product(node, other, mine, theirs, kept), kept
-    return Tracer(node, tape)
-
-
-def tensordot(tape: Tape, a: Any, b: Any, axes: Any = 2) -> Tracer:
-    """np.tensordot."""
-    x, y = node_of(tape, a), node_of(tape, b)
-    if isinstance(axes, int | np.integer):
-        over = (list(range(x.value.ndim - axes, x.value.ndim)), list(range(axes)))
-    else:
-        over = tuple([int(i)] if np.ndim(i) == 0 else [int(j) for j in i] for i in axes)  # type: ignore[assignment]
-    left = list(LETTERS[: x.value.ndim])
-    right = list(LETTERS[x.value.ndim : x.value.ndim + y.value.ndim])
-    for i, j in zip(*over, strict=True):
-        right[j] = left[i]
-    out = [c for c in left if c not in right] + [c for c in right if c not in left]
-    return Tracer(tape.product(x, y, "".join(left), "".join(right), "".join(out)), tape)
-
-
-def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """The axes that `axis` names, none of them negative."""
-    if axis is None:
-        return tuple(range(ndim))
-    many = axis if isinstance(axis, tuple | list) else (axis,)
-    return tuple(sorted(int(a) % ndim for a in many))
-
-
 def _reduction(op: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def apply(
         tape: Tape, x: Any, axis: Any = None, dtype: Any = None, out: Any = None,
@@ -229,119 +140,6 @@ def _norm(tape: Tape, x: Any, ord: Any = None, axis: Any = None, keepdims: bool 
     if ord not in (None, 2, "fro") or (ord == 2 and node_of(tape, x).value.ndim != 1):
         raise Untraceable("it uses a norm other than the Euclidean one")
     return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
-
-
-def _transposed(tape: Tape, x: Any, *axes: Any) -> Tracer:
-    node = node_of(tape, x)
-    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
-    places = (
-        range(node.value.ndim)[::-1] if order is None else [int(a) % node.value.ndim for a in order]
-    )
-    return Tracer(tape.view(node, places), tape)
-
-
-def _swapped(tape: Tape, x: Any, first: int, second: int) -> Tracer:
-    node = node_of(tape, x)
-    places = list(range(node.value.ndim))
-    places[first], places[second] = places[second], places[first]
-    return Tracer(tape.view(node, places), tape)
-
-
-def _moved(tape: Tape, x: Any, source: Any, target: Any) -> Tracer:
-    node = node_of(tape, x)
-    places = np.moveaxis(np.empty([1] * node.value.ndim), source, target)  # checks the numbers
-    order = list(range(node.value.ndim))
-    for s, t in zip(np.atleast_1d(source), np.atleast_1d(target), strict=True):
-        order.insert(int(t) % places.ndim, order.pop(order.index(int(s) % places.ndim)))
-    return Tracer(tape.view(node, order), tape)
-
-
-def _expanded(tape: Tape, x: Any, axis: Any) -> Tracer:
-    node = node_of(tape, x)
-    many = axis if isinstance(axis, tuple | list) else (axis,)
-    total = node.value.ndim + len(many)
-    new = {int(a) % total for a in many}
-    old = iter(range(node.value.ndim))
-    return Tracer(tape.view(node, [None if i in new else next(old) for i in range(total)]), tape)
-
-
-def _squeezed(tape: Tape, x: Any, axis: Any = None) -> Tracer:
-    node = node_of(tape, x)
-    ones = [i for i, n in enumerate(node.value.shape) if n == 1]
-    gone = ones if axis is None else axes_of(axis, node.value.ndim)
-    return Tracer(tape.view(node, [i for i in range(node.value.ndim) if i not in gone]), tape)
-
-
-def reshape(tape: Tape, x: Any, *shape: Any, order: str = "C", **_: Any) -> Tracer:
-    """x.reshape(…) where axes are joined, or axes of size 1 come or go."""
-    if order != "C":
-        raise Untraceable("it reshapes in another order")
-    wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
-    return Tracer(_reshaped(tape, node_of(tape, x), tuple(int(n) for n in wanted)), tape)
-
-
-def _reshaped(tape: Tape, x: Node, shape: tuple[int, ...]) -> Node:
-    value = x.value.reshape(shape)
-    groups: list[list[int]] = []
-    at = 0
-    for size in value.shape:
-        group: list[int] = []
-        product = 1
-        while product < size and at < x.value.ndim:
-            product *= x.value.shape[at]
-            group.append(at)
-            at += 1
-        if product != size:
-            raise Untraceable("it splits an axis by reshaping")
-        groups.append(group)
-    if all(sum(x.value.shape[i] != 1 for i in group) <= 1 for group in groups):
-        wide = [[i for i in group if x.value.shape[i] != 1] for group in groups]
-        return tape.view(x, [group[0] if group else None for group in wide])
-    return tape.merged(x, groups, value)
-
-
-def _broadcast_to(tape: Tape, x: Any, shape: Any, **_: Any) -> Any:
-    return x + np.zeros(tuple(int(n) for n in np.atleast_1d(shape)))
-
-
-def _at_least(ndim: int) -> Callable[..., Any]:
-    def apply(tape: Tape, x: Any) -> Any:
-        node = node_of(tape, x)
-        missing = ndim - node.value.ndim
-        if missing <= 0:
-            return x
-        return Tracer(tape.view(node, [*[None] * missing, *range(node.value.ndim)]), tape)
-
-    return apply
-
-
-def _concatenated(tape: Tape, xs: Any, axis: Any = 0, **_: Any) -> Any:
-    """Joined arrays: each times a matrix that puts it in its place, added up."""
-    nodes = [node_of(tape, x) for x in xs]
-    at = int(axis) % nodes[0].value.ndim
-    total = sum(n.value.shape[at] for n in nodes)
-    labels = LETTERS[: nodes[0].value.ndim]
-    start, result = 0, None
-    for node in nodes:
-        size = node.value.shape[at]
-        place = np.eye(total)[:, start : start + size]
-        start += size
-        out = labels.replace(labels[at], "z")
-        part = Tracer(tape.product(node, tape.own(place), labels, "z" + labels[at], out), tape)
-        result = part if result is None else result + part
-    return result
-
-
-def _stacked(tape: Tape, xs: Any, axis: int = 0, **_: Any) -> Any:
-    return _concatenated(tape, [_expanded(tape, x, axis) for x in xs], axis)
-
-
-def _rows(tape: Tape, xs: Any, **_: Any) -> Any:
-    return _concatenated(tape, [_at_least(2)(tape, x) for x in xs], 0)
-
-
-def _side_by_side(tape: Tape, xs: Any, **_: Any) -> Any:
-    return _concatenated(tape, xs, 0 if node_of(tape, xs[0]).value.ndim == 1 else 1)
 
 
 def _where(tape: Tape, condition: Any, *branches: Any) -> Any:
@@ -378,16 +176,16 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": _reduction("min", np.min), "amin": _reduction("min", np.min),
     "average": _reduction("mean", np.mean), "var": _variance,
     "std": lambda tape, x, **o: np.sqrt(np.var(x, **o)), "norm": _norm,
-    "dot": dot, "inner": inner, "vdot": inner, "outer": _outer, "einsum": einsum,
-    "tensordot": tensordot, "transpose": _transposed, "permute_dims": _transposed,
-    "matrix_transpose": lambda tape, x: _swapped(tape, x, -1, -2), "swapaxes": _swapped,
-    "moveaxis": _moved, "reshape": reshape,
+    "dot": dot, "inner": inner, "vdot": inner, "outer": outer, "einsum": einsum,
+    "tensordot": tensordot, "transpose": transposed, "permute_dims": transposed,
+    "matrix_transpose": lambda tape, x: swapped(tape, x, -1, -2), "swapaxes": swapped,
+    "moveaxis": moved, "reshape": reshape,
     "ravel": lambda tape, x, **_: reshape(tape, x, node_of(tape, x).value.size),
-    "expand_dims": _expanded, "squeeze": _squeezed, "broadcast_to": _broadcast_to,
-    "atleast_1d": _at_least(1), "atleast_2d": _at_least(2), "concatenate": _concatenated,
-    "stack": _stacked, "vstack": _rows, "hstack": _side_by_side, "where": _where, "clip": _clip,
-    "copy": _same, "real": _same, "zeros_like": _like(np.zeros_like), "ones_like": _like(np.ones_like),
-    "full_like": _like(np.full_like), "empty_like": _like(np.zeros_like),
+    "expand_dims": expanded, "squeeze": squeezed, "broadcast_to": broadcast_to,
+    "atleast_1d": at_least(1), "atleast_2d": at_least(2), "concatenate": concatenated,
+    "stack": stacked, "vstack": rows, "hstack": side_by_side, "where": _where, "clip": _clip,
+    "copy": _same, "real": _same, "zeros_like": _like(np.zeros_like),
+    "ones_like": _like(np.ones_like), "full_like": _like(np.full_like), "empty_like": _like(np.zeros_like),
     "shape": lambda tape, x: x.shape, "ndim": lambda tape, x: x.ndim,
     "size": lambda tape, x, axis=None: x.size if axis is None else x.shape[axis],
 }  # fmt: skip
@@ -416,7 +214,7 @@ METHODS: dict[str, Callable[..., Any]] = {name: _method(name) for name in _METHO
 
 
 def function_call(tape: Tape, function: Any, args: Any, options: dict[str, Any]) -> Any:
-    """np.sum(x), np.where(…) …"""
+    """What becomes of np.sum(x), np.where(c, a, b)."""
     name = function.__name__
     if name in FUNCTIONS:
         return FUNCTIONS[name](tape, *args, **options)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-
 from chainrule.check.gradient import DTYPES
 from chainrule.check.named import Array
 from chainrule.diagnose.calling import PREFIXES, Function, Outcome, Pair, Raised, by_name, label

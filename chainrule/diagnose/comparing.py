@@ -45,7 +45,7 @@ def compared(
         theirs: the hand-written gradients at each point, in the shapes of the true ones.
         dtypes: the float type in which each of them was computed.
     """
-    names = [n for n in theirs[0]]
+    names = list(theirs[0])
     chosen = []
     for truth, grads in zip(truths, theirs, strict=True):
         loose = {n: truth.tolerance(n, "float32") for n in names}

@@ -27,7 +27,8 @@ COSTS = {
     "factor": 1.0, "sign": 1.0, "missing path": 1.0, "double-counted path": 1.0,
     "missing derivative": 1.2, "doubled derivative": 1.6, "derivative at wrong value": 1.8,
     "missing transpose": 1.5, "missing sum": 1.5, "wrong cached value": 2.0,
-    "stale value": 2.2, "extra term": 2.4, "wrong upstream": 1.9, "missing term": 2.1, "wrong term": 2.6,
+    "stale value": 2.2, "extra term": 2.4, "wrong upstream": 1.9, "missing term": 2.1,
+    "wrong term": 2.6,
 }  # fmt: skip
 
 
@@ -91,7 +92,7 @@ class Scene:
 
 def edits(scene: Scene, place: Place) -> Iterator[Edit]:
     """Every change of one step that is tried, the plain factor apart."""
-    node, index = place
+    node = place[0]
     if node not in scene.current.received:
         return
     g = scene.current.received[node]
@@ -134,7 +135,7 @@ def _of_function(scene: Scene, place: Place, g: Expr) -> Iterator[Edit]:
         place,
         "doubled derivative",
         f"with {label} twice",
-        lambda up: rule(once(up), node, x, **attrs)[0],  # type: ignore[arg-type]
+        lambda up: rule(once(up), node, x, **attrs)[0],
     )
     uses_y, uses_x = _uses(rule, node, x, attrs)
     if uses_y:
@@ -295,12 +296,11 @@ def _of_examples(scene: Scene, place: Place) -> Iterator[Edit]:
 
 def _inside(scene: Scene, place: Place, g: Expr) -> Iterator[Edit]:
     """Within the formula of one step: an operand left out, a sign turned, a sum forgotten."""
-    node, index = place
     part = scene.current.parts.get(place)
     if part is None:
         return
     stop = {*scene.backward.forward, *scene.notable, g}
-    inner = [e for e in postorder(part, known=stop)]
+    inner = list(postorder(part, known=stop))
     for e in inner:
         if e.op not in OPS:
             continue

@@ -19,7 +19,6 @@ from chainrule.diagnose.search import Search, Theirs
 from chainrule.diagnose.wording import Words
 from chainrule.expr import Definition, Expr, Spec, input_
 
-
 FAR_FETCHED = 3.0  # the cost of an explanation beside which another way of writing is looked at
 
 

@@ -103,7 +103,7 @@ def source_of(forward: Definable | Function) -> Source:
 
 
 def _ones(axes: str) -> str:
-    """ "1 1" is the shape of a NumPy array; axes have one name each."""
+    """The shape "1 1" of an array of NumPy, with one name for each axis."""
     words = axes.split()
     ones = [i for i, word in enumerate(words) if word == "1"]
     for i in ones[1:]:

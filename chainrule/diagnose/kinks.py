@@ -35,7 +35,7 @@ class Kinks:
     """What other conventions at kinks give, at one point.
 
     Attributes:
-        conventions: by name (conventions, *axes): gradients under one convention for each operation.
+        conventions: by name (conventions, *axes): gradients, one convention for each operation.
         near: by name (entries, *axes): what taking one rounding tie the other way adds.
         extreme: by name (entries, *axes): what another of several equal largest entries adds.
     """

@@ -14,8 +14,8 @@ from chainrule.check.named import Array
 from chainrule.check.oracle import RIDDERS_SAFETY, extrapolated
 from chainrule.diagnose.calling import Function, called
 from chainrule.diagnose.comparing import Compared
-from chainrule.diagnose.facts import facts
 from chainrule.diagnose.factors import factor_name
+from chainrule.diagnose.facts import facts
 from chainrule.diagnose.kinks import Kinks
 from chainrule.diagnose.precision import EPS, SAMPLES, Truth
 from chainrule.diagnose.report import Mistake

@@ -91,7 +91,8 @@ def _with_activations(definition: Definition, points: Values) -> Definition:
     nodes = tuple(postorder(definition.root, *(e for _, e in definition.values)))
     moving = _moving(definition)
     float_nodes = [n for n in nodes if n.kind == "float" and n in moving]
-    values = dict(zip(float_nodes, zip(*values_at(float_nodes, definition.inputs, points), strict=True), strict=True))  # fmt: skip
+    found = values_at(float_nodes, definition.inputs, points)
+    values = dict(zip(float_nodes, zip(*found, strict=True), strict=True))
     tables = _tables(float_nodes, values)
     made: dict[Expr, tuple[str, Expr, Axes]] = {}
     for node in float_nodes:
@@ -177,9 +178,9 @@ def _match(
     for z in below:
         for name, axis in itertools.product(ALONG, z.axes):
             kept = tuple(a for a in z.axes if a != axis) if name == "logsumexp" else z.axes
-            if set(kept) == set(node.axes) and kept == node.axes and len(z.axes) <= 3:
-                if _equals_along(name, z, axis, values[z], target):
-                    return name, z, (axis,)
+            fits = kept == node.axes and len(z.axes) <= 3
+            if fits and _equals_along(name, z, axis, values[z], target):
+                return name, z, (axis,)
     return None
 
 

@@ -166,8 +166,9 @@ def _fits(fixed: tuple[Array, ...] | None, true: Sequence[Array]) -> str:
 def hygiene(
     outcomes: Sequence[Outcome], again: Outcome, wrt: Sequence[str], where: str
 ) -> list[Mistake]:
-    """What a backward pass does besides computing: changes its inputs, shares their memory, or
-    gives something else each time.
+    """What a backward pass does besides computing.
+
+    It may change its inputs, share their memory, or give something else each time.
     """
     one, two = by_name(outcomes[0].raw, wrt, where), by_name(again.raw, wrt, where)
     found = []
@@ -189,7 +190,10 @@ def hygiene(
         if far > worst:
             worst, which = far, name
     if worst:
-        says = f"random: two calls with the same input differ (max {worst:.2g} in {which}): fix the randomness (use rng=)"
+        says = (
+            f"random: two calls with the same input differ (max {worst:.2g} in {which}): "
+            "fix the randomness (use rng=)"
+        )
         found.append(Mistake("", (), "non-deterministic", says, f"{which} of two calls"))
     return found
 

@@ -234,7 +234,7 @@ class Search:
     def _judged(
         self, trial: Trial, factor: float, first: str, scale: float
     ) -> tuple[str, float | None]:
-        """What sort of mistake it is, and how far-fetched; None where there is too little evidence."""
+        """What sort of mistake it is, and how far-fetched; None without enough evidence."""
         edit = trial.edit
         near = max(1e-9, 4 * self.theirs.close[first] / scale)
         enough = self.user[first].size >= FEWEST * len(self.theirs.points)

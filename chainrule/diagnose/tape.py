@@ -18,7 +18,7 @@ from chainrule.check.named import Array
 MOST_NODES = 20_000  # of one function: a loop over more examples than that is not written down
 
 
-class Untraceable(Exception):  # noqa: N818
+class Untraceable(Exception):
     """The function does something that has no counterpart among the operations."""
 
 
@@ -96,9 +96,8 @@ class Tape:
         if array.dtype.kind not in "fiub":
             raise Untraceable(f"it computes with values of type {array.dtype}")
         if array.ndim == 0:
-            if not np.isfinite(array):
-                if np.isnan(array):
-                    raise Untraceable("it computes with the number NaN")
+            if np.isnan(array):
+                raise Untraceable("it computes with the number NaN")
             return self.add("const", (), array.astype(np.float64), ())
         base = array
         while isinstance(base.base, np.ndarray):

@@ -22,7 +22,7 @@ class Size(int):
     dim: Dim
     tape: Tape
 
-    def __new__(cls, dim: Dim, tape: Tape) -> Size:
+    def __new__(cls, dim: Dim, tape: Tape) -> Size:  # noqa: D102
         size = super().__new__(cls, dim.size)
         size.dim, size.tape = dim, tape
         return size
@@ -107,7 +107,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
             raise Untraceable("it assigns to entries of an array")
         if mask.value.shape != self.shape:
             raise Untraceable("it assigns to entries of an array")
-        self.node = np.where(index, float(number), self).node
+        chosen: Any = np.where(index, float(number), self)
+        self.node = chosen.node
 
     def __iter__(self) -> Iterator[Tracer]:
         return (self[i] for i in range(len(self)))
@@ -160,3 +161,21 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def T(self) -> Tracer:
         """The axes in reverse order."""
         return Tracer(self.tape.view(self.node, range(self.ndim)[::-1]), self.tape)
+
+
+def node_of(tape: Tape, x: Any) -> Node:
+    """The node of any operand."""
+    if isinstance(x, Tracer):
+        return x.node
+    if isinstance(x, Size):
+        return x.traced().node
+    return tape.own(x)
+
+
+def value_of(x: Any) -> Any:
+    """What NumPy would have computed with."""
+    if isinstance(x, Tracer):
+        return x.node.value
+    if isinstance(x, tuple | list):
+        return type(x)(value_of(part) for part in x)
+    return x

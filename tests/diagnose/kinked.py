@@ -3,8 +3,6 @@
 At a kink each backward pass follows a convention c, the slope there: 0, ½ or 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -101,7 +99,7 @@ def largest(W: "k n", X: "m n", g: "m"):
 
 def largest_backward(a, c):
     S = a["X"] @ a["W"].T
-    M = (S == S.max(1, keepdims=True)).astype(S.dtype)
+    M = (S.max(1, keepdims=True) == S).astype(S.dtype)
     first, last = np.zeros_like(M), np.zeros_like(M)
     rows = np.arange(len(M))
     first[rows, M.argmax(1)] = 1

