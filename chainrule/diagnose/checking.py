@@ -23,8 +23,9 @@ from chainrule.diagnose.passes import Backward
 from chainrule.diagnose.precision import Truth, surest, truths
 from chainrule.diagnose.report import BackwardReport, Line, Mistake
 from chainrule.diagnose.results import exchange, form, hygiene
+from chainrule.diagnose.squares import squared
 from chainrule.diagnose.tape import Untraceable
-from chainrule.errors import DTypeError, ParameterError, did_you_mean
+from chainrule.errors import ChainruleError, DTypeError, ParameterError, did_you_mean
 from chainrule.netfile import Definable
 
 
@@ -105,14 +106,21 @@ class _Check:
         mistake = Mistake("", (), "raises", f"raises: {error}", f"with {shown}")
         report = self._shell(points, "not compared")
         try:  # with all axes of one size the same code runs, and shows what it computes
-            if not self.source.declared:
-                raise ParameterError("shapes are given")
-            square = points_of(self.source, None, self.seed, self.dtype, square=True)
-            second = self._at(square)
-        except (Raised, ParameterError):
+            square = self._square(points[0])
+            second = self._at(square) if square else None
+        except (Raised, ChainruleError):
+            second = None
+        if second is None or second.ok:
             return replace(report, mistakes=(mistake,))
         note = "the gradients were compared with all axes of one size, where no shape is wrong"
         return replace(second, mistakes=(*second.mistakes, mistake), notes=(*second.notes, note))
+
+    def _square(self, arrays: Mapping[str, Array]) -> Sequence[Mapping[str, Array]]:
+        if self.source.declared:
+            return points_of(self.source, None, self.seed, self.dtype, square=True)
+        assert self.source.function is not None
+        square = squared(self.source.function, arrays, self.seed)
+        return [square] if square is not None else []
 
     def _at(self, points: Sequence[Mapping[str, Array]]) -> BackwardReport:
         first, again = self.pair(points[0], 0), self.pair(points[0], 0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from chainrule.diagnose.passes import Backward, Change, Pass, Place
 from chainrule.differentiate import substitute
 from chainrule.errors import ChainruleError
-from chainrule.expr import Axes, Expr, input_, postorder
+from chainrule.expr import Axes, Expr, const, input_, postorder
 from chainrule.ops import OPS, contraction, onto
 from chainrule.ops.indexing import rename
 
@@ -28,7 +28,7 @@ COSTS = {
     "missing derivative": 1.2, "doubled derivative": 1.6, "derivative at wrong value": 1.8,
     "missing transpose": 1.5, "missing sum": 1.5, "wrong cached value": 2.0,
     "stale value": 2.2, "extra term": 2.4, "wrong upstream": 1.9, "missing term": 2.1,
-    "wrong term": 2.6,
+    "wrong term": 2.6, "extra factor": 2.7,
 }  # fmt: skip
 
 
@@ -77,6 +77,11 @@ class Scene:
         """Sizes of the axes of `x`."""
         return tuple(self.sizes[axis] for axis in x.axes)
 
+    def arriving(self, x: Expr) -> str:
+        """What the derivative with respect to a value is called."""
+        name = self.call(x)
+        return f"d{name}" if name.isidentifier() else f"what arrives at {name}"
+
     def like(self, wanted: Expr, pool: Sequence[Expr]) -> Iterator[tuple[Expr, Expr]]:
         """Values of the same shape as `wanted`, and the same with its axes."""
         count = 0
@@ -103,6 +108,7 @@ def edits(scene: Scene, place: Place) -> Iterator[Edit]:
         yield from _of_product(scene, place, g)
     yield from _of_upstream(scene, place, g)
     yield from _once_more(scene, place)
+    yield from _on_top(scene, place)
     yield from _of_examples(scene, place)
     yield from _of_result(scene, place)
     if node.op not in ("contract", *LINEAR):
@@ -158,6 +164,28 @@ def _of_function(scene: Scene, place: Place, g: Expr) -> Iterator[Edit]:
         says = f"with {name} of an earlier call in {label}"
         earlier_x = scene.before.get(x, x)
         yield _edit(place, "stale value", says, at(scene.before[node], earlier_x))
+
+
+def _on_top(scene: Scene, place: Place) -> Iterator[Edit]:
+    """A factor v, v ⊙ (1 − v) or 1 − v² that does not belong there."""
+    node, index = place
+    x, rule = node.inputs[index], OPS[node.op].vjp
+    if rule is None or not x.axes or x.op == "input":
+        return
+
+    def times(factor: Expr) -> Change:
+        def change(up: Expr) -> Expr | None:
+            part = rule(up, node, *node.inputs, **dict(node.attrs))[index]
+            return None if part is None else onto(part, x.axes) * factor
+
+        return change
+
+    for value, v in scene.like(x, scene.notable):
+        name = scene.call(value)
+        for factor, says in (
+            (v, name), (1 - v, f"1 − {name}"), (v * (1 - v), f"{name} ⊙ (1 − {name})"), (1 - v * v, f"1 − {name}²"),
+        ):  # fmt: skip
+            yield _edit(place, "extra factor", f"with the factor {says} on top", times(factor))
 
 
 def _of_result(scene: Scene, place: Place) -> Iterator[Edit]:
@@ -263,7 +291,7 @@ def _of_upstream(scene: Scene, place: Place, g: Expr) -> Iterator[Edit]:
             continue
         to = {a: b for a, b in zip(value.axes, node.axes, strict=True) if a != b}
         wrong = rename(received, **to) if to else received
-        says = f"from d{scene.call(value)} where d{scene.call(node)} belongs"
+        says = f"from {scene.arriving(value)} where {scene.arriving(node)} belongs"
 
         def change(up: Expr, wrong: Expr = wrong) -> Expr | None:
             return rule(wrong, node, *node.inputs, **dict(node.attrs))[index]
@@ -358,6 +386,16 @@ def _alternatives(scene: Scene, e: Expr, g: Expr) -> Iterator[tuple[Expr, str, s
             "wrong term",
             f"with {scene.call(a)} {sign} {scene.call(b)} for {scene.call(e)}",
         )
+    if e.op == "where":
+        condition, a, b = e.inputs
+        where, zero = OPS["where"], const(0)
+        name = scene.call(condition)
+        if e.axes in (a.axes, b.axes):
+            yield where(condition, a, zero), "wrong term", f"with 0 where {name} does not hold"
+            yield where(condition, zero, b), "wrong term", f"with 0 where {name} holds"
+            yield where(condition, b, a), "wrong term", f"with both sides of {name} exchanged"
+            yield onto(a, e.axes), "missing derivative", f"as if {name} held everywhere"
+            yield onto(b, e.axes), "missing derivative", f"as if {name} held nowhere"
     if e.op == "square":
         yield e.inputs[0], "wrong term", f"with {scene.call(e.inputs[0])} for its square"
     if e.op == "sum":

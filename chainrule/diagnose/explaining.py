@@ -17,7 +17,8 @@ from chainrule.diagnose.recognise import values_at
 from chainrule.diagnose.report import Mistake
 from chainrule.diagnose.search import Search, Theirs
 from chainrule.diagnose.wording import Words
-from chainrule.expr import Definition, Expr, Spec, input_
+from chainrule.expr import Definition, Expr, Spec, input_, postorder
+from chainrule.ops import OPS
 
 FAR_FETCHED = 3.0  # the cost of an explanation beside which another way of writing is looked at
 
@@ -52,7 +53,7 @@ class _Attempt:
         graph = Graph([definition.root], definition.inputs)
         self.sizes = graph.sizes({x.name: model.points[0][x.name] for x in definition.inputs})
         self.sizes = {a: n for a, n in self.sizes.items() if a != "1"}
-        self.words = Words(definition, true, self.sizes)
+        self.words = Words(definition, true, self.sizes, _probabilities(definition, model))
         self.notable = notable(definition)
         points = [dict(p) for p in model.points]
         extra = self._indicators(points)
@@ -94,6 +95,17 @@ class _Attempt:
             self.words.mistake(change, before, after, self.theirs)
             for change, before, after in self.search.history
         ]
+
+
+def _probabilities(definition: Definition, model: Model) -> list[Expr]:
+    """Sums over classes of targets that are 1 everywhere: P · 1 is written P."""
+    sums = [
+        OPS["sum"](node.inputs[1], node["over"])
+        for node in postorder(definition.root)
+        if node.op == "cross_entropy" and node.inputs[1].kind == "float"
+    ]
+    values = values_at(sums, definition.inputs, model.points) if sums else []
+    return [e for i, e in enumerate(sums) if all(np.allclose(row[i], 1) for row in values)]
 
 
 def _stale(names: Sequence[str], theirs: Sequence[Mapping[str, Array]], found: Compared) -> bool:

@@ -25,6 +25,7 @@ MOST_EDITS = 4000
 MOST_MISTAKES = 8
 FEWEST = 3  # entries that must agree before a factor that is no known number is believed
 UNNAMED = 2.5  # what such a factor costs
+NOTHING = ("missing path", "zero gradient")  # kinds of which the factor is 0
 BOTH = 1.5  # what a factor on top of another change costs
 
 Arrays = Mapping[str, Array]
@@ -280,6 +281,8 @@ class Search:
         step = true if found.edit is None else found.edit.change
 
         def scaled(g: Expr) -> Expr | None:
+            if found.kind in NOTHING:
+                return None
             part = step(g)
             return part if part is None or found.factor == 1.0 else factor * part
 
