@@ -125,10 +125,10 @@ class _Check:
     def _at(self, points: Sequence[Mapping[str, Array]]) -> BackwardReport:
         first, again = self.pair(points[0], 0), self.pair(points[0], 0)
         wrt = self._wrt(first)
+        self._refuse(wrt, points[0])
         if len(points) == 1:
             others = [moved(points[0], wrt, self.seed, i) for i in range(1, POINTS)]
             points = [points[0], *others]
-        self._refuse(wrt, points[0])
         outcomes = [first, *(self.pair(p, i) for i, p in enumerate(points) if i)]
         problems = hygiene(outcomes, again, wrt, self.name)
         if any(m.kind == "non-deterministic" for m in problems):
@@ -167,11 +167,11 @@ class _Check:
             sure = truths(model.written, wrt, model.points)
         returned = [by_name(o.raw, wrt, self.name) for o in outcomes]
         theirs, formal, dtypes = self._formed(returned, order, points, sure)
-        found = compared(theirs, sure, dtypes)
+        found = compared(theirs, sure, dtypes, points)
         if model is not None and not found.ok:  # or does the formula lose digits as written?
             again = truths(model.shown[-1], wrt, model.points)
             sure = [surest(t, a) for t, a in zip(sure, again, strict=True)]
-            found = compared(theirs, sure, dtypes)
+            found = compared(theirs, sure, dtypes, points)
         mistakes = [*problems, *formal]
         if not found.ok and model is not None:
             mistakes += explained(model, list(theirs[0]), theirs, found)

@@ -183,7 +183,8 @@ def _on_top(scene: Scene, place: Place) -> Iterator[Edit]:
     for value, v in scene.like(x, scene.notable):
         name = scene.call(value)
         for factor, says in (
-            (v, name), (1 - v, f"1 − {name}"), (v * (1 - v), f"{name} ⊙ (1 − {name})"), (1 - v * v, f"1 − {name}²"),
+            (v, name), (1 - v, f"1 − {name}"), (v * (1 - v), f"{name} ⊙ (1 − {name})"),
+            (1 - v * v, f"1 − {name}²"),
         ):  # fmt: skip
             yield _edit(place, "extra factor", f"with the factor {says} on top", times(factor))
 

@@ -216,7 +216,7 @@ def _owner(value: Any, inputs: Mapping[str, Any]) -> str:
 
 def _apart(one: Any, two: Any) -> float:
     try:
-        a, b = np.asarray(one, np.float64), np.asarray(two, np.float64)
+        a, b = np.asarray(one, np.complex128), np.asarray(two, np.complex128)
     except (TypeError, ValueError):
         return 0.0
     if a.shape != b.shape:

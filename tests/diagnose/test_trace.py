@@ -1,0 +1,173 @@
+"""NumPy functions are written down as what they are, or not at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.diagnose.lower import lower
+from chainrule.diagnose.numerical import loss_of, truth_from_values
+from chainrule.diagnose.precision import Prepared
+from chainrule.diagnose.recognise import variants
+from chainrule.diagnose.tape import Untraceable
+from chainrule.diagnose.trace import trace
+
+RNG = np.random.default_rng(3)
+POINT = {
+    "A": RNG.normal(size=(3, 4)),
+    "B": RNG.normal(size=(4, 5)),
+    "S": RNG.normal(size=(4, 4)),
+    "v": RNG.normal(size=4),
+    "c": RNG.normal(size=(3, 1)),
+    "r": RNG.normal(size=(1, 4)),
+    "q": np.array(0.7),
+}
+
+# every way of writing that is followed: the value, and with it the gradients, must be NumPy's
+WAYS = {
+    "products": lambda A, B, S, v, c, r, q: (A @ B).sum() + np.dot(A, S).sum() + A.dot(v).sum(),
+    "stacks": lambda A, B, S, v, c, r, q: np.matmul(np.stack([A, 2 * A]), B).sum() * q,
+    "vectors": lambda A, B, S, v, c, r, q: v @ v + np.inner(v, v) + np.vdot(v, r) + (v @ S @ v),
+    "outer": lambda A, B, S, v, c, r, q: (np.outer(v, c) ** 2).sum() + np.multiply.outer(v, v).sum(),
+    "einsum": lambda A, B, S, v, c, r, q: np.einsum("ij,jk,j->ik", A, B, v).sum()
+    + np.einsum("ij->j", A) @ v,
+    "einsum without arrow": lambda A, B, S, v, c, r, q: np.einsum("ij,jk", A, B).sum() * q,
+    "tensordot": lambda A, B, S, v, c, r, q: np.tensordot(A, B, 1).sum()
+    + np.tensordot(A, S, axes=([1], [0])).mean(),
+    "axes": lambda A, B, S, v, c, r, q: (A.T.mean(axis=1) * v).sum() + A.sum(-1, keepdims=True).T @ c[:, 0],
+    "turned": lambda A, B, S, v, c, r, q: (np.swapaxes(A, 0, 1) @ c).sum() * np.moveaxis(B, 0, 1).max(),
+    "shapes": lambda A, B, S, v, c, r, q: (A.reshape(-1) ** 2).sum() + (v.reshape(-1, 1) * S).sum()
+    + (v[:, None] * B).mean() + np.squeeze(r) @ v + r.ravel() @ v + np.expand_dims(v, 0).sum(),
+    "a table made flat": lambda A, B, S, v, c, r, q: np.arange(12) @ A.reshape(12) + A.flatten().max(),
+    "broadcasting": lambda A, B, S, v, c, r, q: (A + c + r + v + q).std() + (c * r).var(axis=0).sum(),
+    "a square that meets itself": lambda A, B, S, v, c, r, q: (S + S.T).clip(0, 1).sum() + (S @ S).sum(),
+    "pairs of one axis": lambda A, B, S, v, c, r, q: (np.abs(v[:, None] - v[None, :]) ** 3).sum(),
+    "functions": lambda A, B, S, v, c, r, q: np.sum(
+        np.exp(-np.abs(A)) + np.log1p(A * A) + np.expm1(A / 9) + np.sqrt(1 + A**2) + np.square(A)
+        + np.tanh(A) + np.sinh(A) + np.cosh(A) + np.reciprocal(2 + A * A) + np.logaddexp(0, A)
+        + np.log2(3 + A * A) + np.exp2(A / 2) + np.sign(A) * A + 2.0**A
+    ),
+    "choices": lambda A, B, S, v, c, r, q: np.where(A > 0, A, 0.1 * A).sum()
+    + np.maximum(B, 0).sum() + np.minimum(v, 1.0) @ v + (A * (A >= 0.2)).sum() + A.max(axis=1).min(),
+    "masks": lambda A, B, S, v, c, r, q: np.sum(A * ((A > 0) & (A < 1))) + np.sum(A[(A.shape[0] - 1)]),
+    "in place": lambda A, B, S, v, c, r, q: _in_place(A, c),
+    "masked assignment": lambda A, B, S, v, c, r, q: _masked(A),
+    "entries": lambda A, B, S, v, c, r, q: A[1, 2] * v[0] + A[:, 1] @ A[:, -1] + B[1:3].sum()
+    + A[np.arange(3), np.array([0, 3, 1])].sum() + v[[2, 0]].prod() if False else A[1, 2] * v[0]
+    + A[:, 1] @ A[:, -1] + B[1:3].sum() + A[np.arange(3), np.array([0, 3, 1])].sum(),
+    "joined": lambda A, B, S, v, c, r, q: (np.hstack([A, c]) ** 2).sum() + np.vstack([A, r]).max()
+    + np.concatenate([v, v]) @ np.arange(8) + np.stack([v, v], 1).mean(),
+    "loops": lambda A, B, S, v, c, r, q: sum(np.tanh(row @ v) for row in A) / len(A),
+    "norms": lambda A, B, S, v, c, r, q: np.linalg.norm(A) + np.linalg.norm(v) ** 2 / v.size,
+    "sizes": lambda A, B, S, v, c, r, q: A.sum() / A.shape[1] + 1 / (2 * B.shape[0]) * B.sum() / B.size,
+    "a number": lambda A, B, S, v, c, r, q: float((A @ v).sum() * q),
+    "an item": lambda A, B, S, v, c, r, q: (c.T @ A @ v).item(),
+    "other types": lambda A, B, S, v, c, r, q: (A.astype(float) @ v.copy()).sum() + np.add.reduce(v) * q,
+}  # fmt: skip
+
+
+def _in_place(A, c):
+    Z = A * 2
+    Z += c
+    H = Z
+    H *= Z
+    return Z.sum()
+
+
+def _masked(A):
+    Z = A.copy()
+    Z[Z < 0] = 0
+    return (Z**2).sum()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_written_down_has_numpys_value_and_gradients(way):
+    function = WAYS[way]
+    names = [n for n, a in POINT.items() if a.size]
+    found = lower(trace(function, POINT, {}), "f", names)
+    arrays = {
+        x.name: found.own.get(x.name, np.squeeze(POINT.get(x.name, 0.0)))
+        for x in found.definition.inputs
+    }
+    truth = Prepared(found.definition, names)([arrays])[0]
+    assert truth.value == pytest.approx(float(np.asarray(function(**POINT)).squeeze()), rel=1e-12)
+    zero = {n: np.zeros_like(a) for n, a in POINT.items()}
+    independent = truth_from_values(loss_of(function, 1.0), POINT, names, lambda _: zero)
+    for name in names:
+        true = independent.grads[name].squeeze()
+        error = np.abs(truth.grads[name] - true).max()
+        assert error <= 1e-6 * max(1.0, np.abs(true).max()), name
+
+
+def _assigned(A):
+    Z = np.zeros((3, 4))
+    Z[0] = A[0]
+    return Z.sum()
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (lambda A: np.sin(A).sum(), "np.sin"),
+        (lambda A: np.array([A[0, 0], A[1, 1]]).sum(), "np.array"),
+        (_assigned, "makes a new array"),
+        (lambda A: np.cumsum(A).sum(), "np.cumsum"),
+        (lambda A: A[A > 0].sum(), "a condition"),
+        (lambda A: np.einsum("ii->", A[:, :3]), "diagonal"),
+        (lambda A: A.reshape(2, 6).sum(axis=0).max(), "splits an axis"),
+        (lambda A: np.linalg.inv(A[:, :3]).sum(), "np.inv"),
+        (lambda A: 1.0, "does not come from"),
+        (lambda A: [A.sum()], "does not come from"),
+        (lambda A: A.nonsense, ".nonsense"),
+    ],
+)
+def test_what_cannot_be_written_down_is_refused(function, why):
+    with pytest.raises(Untraceable, match=why):
+        lower(trace(function, {"A": POINT["A"]}, {}), "f", ["A"])
+
+
+def test_a_function_that_cannot_be_written_down_is_checked_by_its_values():
+    def forward(W, x):
+        return np.sin(W @ x).sum() + np.abs(W).sum()
+
+    def backward(W, x):
+        return {"W": np.outer(np.cos(W @ x), x) + np.sign(W)}
+
+    arrays = {"W": np.array([[1.0, 0.0, -2.0], [0.5, 1.5, 0.0]]), "x": np.array([0.2, -0.4, 1.0])}
+    report = cr.check_backward(forward, backward, arrays)
+    assert report.ok, str(report)
+    assert "it uses np.sin" in report.notes[0]
+    wrong = cr.check_backward(forward, lambda W, x: {"W": 3 * backward(W, x)["W"]}, arrays)
+    assert wrong.mistakes[0].sentence == "factor: dW is 3 times what it should be"
+
+
+@pytest.mark.parametrize(
+    ("spelled", "op"),
+    [
+        (lambda z: 1 / (1 + np.exp(-z)), "sigmoid"),
+        (lambda z: np.where(z > 0, 1 / (1 + np.exp(-np.abs(z))), np.exp(-np.abs(z)) / (1 + np.exp(-np.abs(z)))), "sigmoid"),
+        (lambda z: (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z)), "tanh"),
+        (lambda z: z * (z > 0), "relu"),
+        (lambda z: (np.abs(z) + z) / 2, "relu"),
+        (lambda z: z / (1 + np.exp(-z)), "silu"),
+        (lambda z: np.logaddexp(0, z), "softplus"),
+        (lambda z: np.maximum(0.2 * z, z), "leaky_relu"),
+        (lambda z: np.exp(z) / np.exp(z).sum(axis=0), "softmax"),
+    ],
+)  # fmt: skip
+def test_known_functions_are_recognised_however_they_are_written(spelled, op):
+    def forward(W, X):
+        return (spelled(W @ X) ** 2 * np.arange(1.0, 7.0)).sum()
+
+    points = [{"W": RNG.normal(size=(3, 4)), "X": RNG.normal(size=(4, 6))} for _ in range(2)]
+    found = [lower(trace(forward, p, {}), "f", ["W"]) for p in points]
+    arrays = [{**p, **f.own} for p, f in zip(points, found, strict=True)]
+    shown = variants(found[0].definition, arrays)[0]
+    assert op in str(cr.derive(shown, wrt=["W"]).definition.root) + _ops(shown)
+
+
+def _ops(definition) -> str:
+    from chainrule.expr import postorder
+
+    return " ".join(node.op for node in postorder(definition.root))
