@@ -178,8 +178,10 @@ class _Check:
         elif not found.ok:
             sizes = {f"m = {n}": n for a in points[0].values() for n in a.shape}
             mistakes += from_numbers(list(theirs[0]), theirs, found, sizes)
-        for n, relative in found.coarse.items():
-            self.notes.append(f"d{n} is right to {relative:.0e} of its size only, not to float64")
+        if found.coarse:
+            which = ", ".join(f"d{n}" for n in found.coarse)
+            digits = f"{max(found.coarse.values()):.0e}"
+            self.notes.append(f"only to {digits} of its size, not to float64, is right: {which}")
         rank = {n: i for i, n in enumerate(order)}
         lines = [found.lines.get(n, Line(n, 0, 1, 0.0, 0.0, None, None, ())) for n in order]
         return replace(

@@ -19,12 +19,14 @@ class Compared:
     Attributes:
         lines: one for each parameter.
         close: for each parameter how near is near enough, for the search of mistakes.
+        loose: the same for code that computes in float32 inside.
         chosen: the true gradients at each point, with the slopes at kinks that the hand took.
         coarse: parameters that are right to float32 only, with the largest relative difference.
     """
 
     lines: Mapping[str, Line]
     close: Mapping[str, float]
+    loose: Mapping[str, float]
     chosen: Sequence[Mapping[str, Array]]
     coarse: Mapping[str, float]
 
@@ -50,16 +52,19 @@ def compared(
     names = list(theirs[0])
     chosen = []
     for truth, grads in zip(truths, theirs, strict=True):
-        loose = {n: truth.tolerance(n, "float32") for n in names}
-        chosen.append(truth.kinks.chosen(truth.grads, grads, loose))
+        room = {n: truth.tolerance(n, "float32") for n in names}
+        chosen.append(truth.kinks.chosen(truth.grads, grads, room))
     lines, close, coarse = {}, {}, {}
+    loose = {
+        n: max(float(np.max(t.tolerance(n, "float32"), initial=0.0)) for t in truths) for n in names
+    }
     for name in names:
         lines[name], close[name], relative = _line(
             name, theirs, truths, chosen, dtypes[name], values
         )
         if relative:
             coarse[name] = relative
-    return Compared(lines, close, chosen, coarse)
+    return Compared(lines, close, loose, chosen, coarse)
 
 
 def _line(

@@ -131,7 +131,10 @@ def _of_function(scene: Scene, place: Place, g: Expr) -> Iterator[Edit]:
 
     name, label = scene.call(node), f"{node.op}′({scene.call(x)})"
     yield _edit(
-        place, "missing derivative", f"without the derivative of {node.op}, {label}", lambda up: up
+        place,
+        "missing derivative",
+        f"without {label}, the derivative of the activation",
+        lambda up: up,
     )
     for value, where in ((node, name), (x, scene.call(x))):
         says = f"with {where} where {label} belongs"

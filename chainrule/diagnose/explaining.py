@@ -28,8 +28,11 @@ def explained(
 ) -> list[Mistake]:
     """The mistakes in the gradients called `names`; at last what is known where none is found."""
     best: tuple[tuple[float, ...], list[Mistake], list[str]] | None = None
-    for number, definition in enumerate(reversed(model.shown)):
-        attempt = _Attempt(model, definition, names, theirs, found)
+    ways = [(c, d) for c in (found.close, found.loose) for d in reversed(model.shown)]
+    for number, (close, definition) in enumerate(ways):
+        if number == len(model.shown) and best is not None and not best[2]:
+            break  # explained to the last digit: no need to look at float32
+        attempt = _Attempt(model, definition, names, theirs, found, close)
         changes, left = attempt.search.run()
         rank = (len(left), len(changes), sum(c.cost for c in changes), number)
         if best is None or rank < best[0]:
@@ -45,7 +48,7 @@ class _Attempt:
 
     def __init__(
         self, model: Model, definition: Definition, names: Sequence[str],
-        theirs: Sequence[Mapping[str, Array]], found: Compared,
+        theirs: Sequence[Mapping[str, Array]], found: Compared, near: Mapping[str, float],
     ) -> None:  # fmt: skip
         self.model = model
         self.backward = Backward(definition, names)
@@ -59,7 +62,8 @@ class _Attempt:
         extra = self._indicators(points)
         self.before = self._earlier(definition, points) if _stale(names, theirs, found) else {}
         inputs = [*definition.inputs, *extra, *self.before.values()]
-        self.theirs = Theirs(points, theirs, found.close)
+        close = {n: near[n] * _larger(n, theirs, found) for n in names}
+        self.theirs = Theirs(points, theirs, close)
         self.search = Search(self.backward, self.theirs, inputs, self._scene, self.sizes)
 
     def _scene(self, current: Pass) -> Scene:
@@ -106,6 +110,14 @@ def _probabilities(definition: Definition, model: Model) -> list[Expr]:
     ]
     values = values_at(sums, definition.inputs, model.points) if sums else []
     return [e for i, e in enumerate(sums) if all(np.allclose(row[i], 1) for row in values)]
+
+
+def _larger(name: str, theirs: Sequence[Mapping[str, Array]], found: Compared) -> float:
+    """By how much the hand-written gradient is too large, and its rounding errors with it."""
+    yours, true = (
+        max(float(np.max(np.abs(g[name]))) for g in grads) for grads in (theirs, found.chosen)
+    )
+    return max(1.0, yours / true) if true and np.isfinite(yours) else 1.0
 
 
 def _stale(names: Sequence[str], theirs: Sequence[Mapping[str, Array]], found: Compared) -> bool:

@@ -147,7 +147,7 @@ def test_a_call_that_is_not_clear(backward, options, says):
 
 
 def test_arrays_that_are_missing_or_of_the_wrong_kind():
-    with pytest.raises(ParameterError, match="the shapes of W, X are not known. Give arrays="):
+    with pytest.raises(ParameterError, match=r"the shapes of W, X are not known\. Give arrays="):
         cr.check_backward(loss, right, wrt=["W"])
     with pytest.raises(ParameterError, match="no input is called 'Z'"):
         cr.check_backward(loss, right, {**point(), "Z": np.ones(2)}, wrt=["W"])
