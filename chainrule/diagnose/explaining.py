@@ -9,12 +9,12 @@ import numpy as np
 from chainrule.check.evaluate import Graph
 from chainrule.check.named import Array
 from chainrule.diagnose.comparing import Compared
-from chainrule.diagnose.edits import BEFORE, FIRST, LAST, Scene
 from chainrule.diagnose.facts import facts
 from chainrule.diagnose.model import Model, notable
 from chainrule.diagnose.passes import Backward, Pass
 from chainrule.diagnose.recognise import values_at
 from chainrule.diagnose.report import Mistake
+from chainrule.diagnose.scene import BEFORE, FIRST, LAST, Scene
 from chainrule.diagnose.search import Search, Theirs
 from chainrule.diagnose.wording import Words
 from chainrule.expr import Definition, Expr, Spec, input_, postorder

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.check.named import Array
-from chainrule.diagnose.edits import COSTS, Edit, Scene, edits
+from chainrule.diagnose.edits import edits
 from chainrule.diagnose.factors import factor_name, factor_value
 from chainrule.diagnose.passes import Backward, Change, Pass, Place
 from chainrule.diagnose.recognise import stacked
+from chainrule.diagnose.scene import COSTS, Edit, Scene
 from chainrule.errors import ChainruleError
 from chainrule.expr import Expr
 

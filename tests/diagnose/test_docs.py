@@ -10,7 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule.cli import main
 from chainrule.diagnose.calling import CACHES, RESULTS, UPSTREAM
-from chainrule.diagnose.edits import COSTS
+from chainrule.diagnose.scene import COSTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "diagnosis.md").read_text(encoding="utf-8")

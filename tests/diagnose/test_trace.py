@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -102,16 +104,14 @@ def _masked(A):
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_written_down_has_numpys_value_and_gradients(way):
     function = WAYS[way]
-    names = [n for n, a in POINT.items() if a.size]
-    found = lower(trace(function, POINT, {}), "f", names)
-    arrays = {
-        x.name: found.own.get(x.name, np.squeeze(POINT.get(x.name, 0.0)))
-        for x in found.definition.inputs
-    }
+    names = [n for n in inspect.signature(function).parameters if n in POINT]
+    point = {n: POINT[n] for n in names}
+    found = lower(trace(function, point, {}), "f", names)
+    arrays = {n: np.squeeze(a) for n, a in (point | dict(found.own)).items()}
     truth = Prepared(found.definition, names)([arrays])[0]
-    assert truth.value == pytest.approx(float(np.asarray(function(**POINT)).squeeze()), rel=1e-12)
-    zero = {n: np.zeros_like(a) for n, a in POINT.items()}
-    independent = truth_from_values(loss_of(function, 1.0), POINT, names, lambda _: zero)
+    assert truth.value == pytest.approx(float(np.asarray(function(**point)).squeeze()), rel=1e-12)
+    zero = {n: np.zeros_like(a) for n, a in point.items()}
+    independent = truth_from_values(loss_of(function, 1.0), point, names, lambda _: zero)
     for name in names:
         true = independent.grads[name].squeeze()
         error = np.abs(truth.grads[name] - true).max()
