@@ -104,11 +104,18 @@ def test_a_factor_that_is_no_known_number_is_given_in_digits():
 
 def test_a_wrong_pass_raises_and_a_right_one_does_not():
     check(TWO_LAYER).raise_if_wrong()
-    with pytest.raises(GradientMismatch, match="backward of 'forward' is wrong for input b1: yours"):
+    with pytest.raises(
+        GradientMismatch, match="backward of 'forward' is wrong for input b1: yours"
+    ):
         check(TWO_LAYER, TWO_LAYER.mistakes[2]).raise_if_wrong()
 
 
 def test_the_same_seed_gives_the_same_report():
-    first, second = (check(TWO_LAYER, TWO_LAYER.mistakes[3], seed=5) for _ in range(2))
+    forward, backward = TWO_LAYER.functions(TWO_LAYER.mistakes[3])
+    arrays = TWO_LAYER.arrays(np.random.default_rng(1))  # other points are moved from here
+    first, second, other = (
+        cr.check_backward(forward, backward, arrays, seed=seed) for seed in (5, 5, 6)
+    )
     assert first == second
     assert first.json() == second.json()
+    assert first != other

@@ -118,6 +118,20 @@ def test_what_is_written_down_has_numpys_value_and_gradients(way):
         assert error <= 1e-6 * max(1.0, np.abs(true).max()), name
 
 
+def test_axes_that_meet_get_one_name_and_others_their_own():
+    def forward(W, b, X, y):
+        return ((W @ X + b - y) ** 2).sum() / X.shape[1]
+
+    point = {"W": np.ones((3, 3)), "b": np.ones((3, 1)), "X": np.ones((3, 3)), "y": np.ones((3, 3))}
+    axes = {
+        x.name: x.axes for x in lower(trace(forward, point, {}), "f", ["W", "b"]).definition.inputs
+    }
+    (k, n), m = axes["W"], axes["X"][1]
+    assert m == "m"
+    assert len({k, n, m}) == 3
+    assert axes == {"W": (k, n), "b": (k,), "X": (n, m), "y": (k, m)}
+
+
 def _assigned(A):
     Z = np.zeros((3, 4))
     Z[0] = A[0]
