@@ -15,6 +15,7 @@ from chainrule.cli.doctor import doctor
 from chainrule.cli.evaluate import evaluate
 from chainrule.cli.export import export
 from chainrule.cli.help import Formatter
+from chainrule.cli.lint import lint
 from chainrule.cli.ops import ops
 from chainrule.cli.predict import predict
 from chainrule.cli.show import show
@@ -28,7 +29,13 @@ Begin with one of these:
     chainrule derive examples/cs230/two_sigmoid.net
 """
 COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
-    "Look inside a network": {"derive": derive, "check": check, "show": show, "ops": ops},
+    "Look inside a network": {
+        "derive": derive,
+        "check": check,
+        "lint": lint,
+        "show": show,
+        "ops": ops,
+    },
     "Train one and use it": {
         "train": train,
         "predict": predict,

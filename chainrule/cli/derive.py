@@ -10,6 +10,9 @@ from cyclopts import Parameter
 from chainrule.cli.options import Json, Output, Overwrite, names, network_file, refuse_loss
 from chainrule.errors import ParameterError
 
+EXPLAINED = ("index", "outputs")
+"""Notations whose symbols are not the names in the file."""
+
 
 def derive(
     file: Annotated[Path, Parameter(name="FILE")],
@@ -20,7 +23,9 @@ def derive(
     python: bool = False,
     text: bool = False,
     json: Json = False,
-    notation: Literal["matrix", "chain"] = "matrix",
+    notation: Literal["matrix", "index", "chain", "outputs"] = "matrix",
+    examples: Literal["columns", "rows"] | None = None,
+    dictionary: bool = False,
     output: Output = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -31,6 +36,8 @@ def derive(
 
         chainrule derive examples/cs230/two_sigmoid.net
         chainrule derive examples/chain.net --notation chain --latex
+        chainrule derive examples/cs230/two_sigmoid.net --notation index
+        chainrule derive examples/cs230/two_sigmoid.net --examples rows
 
     Args:
         file: The network, FILE.net: one line for each parameter, input and value.
@@ -38,25 +45,29 @@ def derive(
         latex: Equations as LaTeX (two align environments).
         python: The NumPy function that computes loss and gradients.
         text: Equations in plain characters (what is shown anyway).
-        notation: matrix as in CS230, or chain: networks of single numbers as recurrences.
+        notation: matrix as in CS230; index: a_j and w_jk of numbered layers, sums written out;
+            chain: networks of single numbers as recurrences; outputs: parts for each example and
+            each output.
+        examples: Lay the examples out as columns or as rows, all equations with them.
+        dictionary: Say what each symbol is in the other notations and in the code. Said anyway
+            where --notation is index or outputs, and where --examples turns the network round.
     """
     from chainrule.cli.output import json_text, write
-    from chainrule.derivation import Derivation
-    from chainrule.emit.equations import equations
-    from chainrule.netfile import define
-    from chainrule.plan.derived import derived
+    from chainrule.derivation import derive as derivation
 
     chosen = {"--latex": latex, "--python": python, "--text": text, "--json": json}
     given = [option for option, on in chosen.items() if on]
     if len(given) > 1:
         raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
     refuse_loss(output, [file], overwrite=overwrite)
-    found = derived(define(network_file(file, ".net")), names(wrt, "--wrt"))
-    lines = equations(found, notation)
+    d = derivation(network_file(file, ".net"), names(wrt, "--wrt"))
     if json:
-        shown = {"forward": list(lines.forward), "backward": list(lines.backward)}
-        write(json_text({**Derivation(found).json(), **shown, "notation": notation}), output)
+        write(json_text(d.json(notation, examples)), output)
     elif python:
-        write(Derivation(found).python().rstrip(), output)
+        write(d.python(examples).rstrip(), output)
     else:
-        write(lines.latex() if latex else lines.text(), output)
+        shown = [d.latex(None, notation, examples) if latex else d.text(notation, examples)]
+        if dictionary or notation in EXPLAINED or d.turns(examples):
+            explained = d.dictionary(notation, examples)
+            shown.append(explained.latex() if latex else explained.text())
+        write("\n\n".join(shown), output)
