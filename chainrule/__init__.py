@@ -26,6 +26,7 @@ _PUBLIC = {
     "explain.outputs": ("per_output", "PerOutput"),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
     "definition": ("with_loss",),
+    "diagnose.checking": ("check_backward",),
     "expr": ("Definition", "Expr"),
     "nn": ("mlp", "dense", "without_dropout"),
     "check.lint": ("lint", "LintReport"),

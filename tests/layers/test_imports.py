@@ -29,6 +29,7 @@ LAYERS = (
     {"training"},
     {"texmath"},
     {"explain", "check"},
+    {"diagnose"},
     {"derivation"},
     {"auditing"},
     {"io"},
