@@ -62,6 +62,8 @@ _ABOVE = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 _ONE_SYMBOL = re.compile(
     "[0-9.]+|[∂d]?[^\\W\\d_]\\u0302?[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]*|[∂d]?[^\\W\\d_]{2,}[₀₁₂₃₄₅₆₇₈₉]*"
 )
+# ∂ alone, or of something in parentheses
+_CHANGE = re.compile(r"∂(\((?:[^()]|\([^()]*\))*\))?")
 _GROUP = r"\{([^{}]*)\}"
 
 
@@ -102,11 +104,12 @@ def _symbol(match: re.Match[str]) -> str:
 
 def _fraction(match: re.Match[str]) -> str:
     upper, lower = (part.replace("∂ ", "∂").strip() for part in match.groups())
-    shown = [part if _ONE_SYMBOL.fullmatch(part) else f"({part})" for part in (upper, lower)]
+    alone = [_ONE_SYMBOL.fullmatch(part) or _CHANGE.fullmatch(part) for part in (upper, lower)]
+    shown = [p if one else f"({p})" for p, one in zip((upper, lower), alone, strict=True)]
     text = f"{shown[0]}/{shown[1]}"
     before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
     if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
-        return f"{text} " if after.isalnum() else text
+        return f"{text} " if after.isalnum() or (upper == "∂" and after) else text
     beside = (
         before.isalnum() or before in tuple(")ᵀ⃗") or after.isalnum() or after in tuple("(‖Σ\\1")
     )

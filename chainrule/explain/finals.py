@@ -116,7 +116,7 @@ def _substituted(
 
 def _simplified(expr: Expr, leaves: list[Expr], *, final: bool) -> Iterator[Line]:
     for says, simpler in identities(expr, leaves):
-        yield Line(SIMPLIFICATION, says[:1].upper() + says[1:], (Term(simpler),), final=final)
+        yield Line(SIMPLIFICATION, f"{says[:1].upper()}{says[1:]}.", (Term(simpler),), final=final)
 
 
 def symbols_in(expr: Expr, net: Network) -> list[Expr]:

@@ -95,8 +95,8 @@ def _chain_rule(
         yield Line(*words.loss(x), cut.terms())
         return
     rule, why, as_functions = words.chain(x, above)
-    yield Line(rule, why, cut.terms(), spelling=LEIBNIZ)
-    yield Line(rule, as_functions, cut.terms(), spelling=FUNCTION)
+    yield Line(f"{rule} (Leibniz)", why, cut.terms(), spelling=LEIBNIZ)
+    yield Line(f"{rule} (functions)", as_functions, cut.terms(), spelling=FUNCTION)
 
 
 def _through(

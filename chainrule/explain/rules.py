@@ -55,7 +55,7 @@ def sentence_text(sentence: str) -> str:
 
 def primed(text: str) -> str:
     """Text whose primes are primes, and whose shapes stand close together."""
-    return text.replace("'", "′").replace(" × ", "×")
+    return text.replace("'", "′").replace(" × ", "×").replace("{=}", "=")
 
 
 class Words:
@@ -117,7 +117,7 @@ class Words:
         if slope is not None:
             return self._derivative(node, part, upstream)
         if node.op == "contract":
-            return CONTRACTION, self._contraction(node, moving)
+            return CONTRACTION, self._contraction(node, moving, upstream)
         if node.op == "mul":
             return self._product(node, moving)
         if node.op in _FAMILIES:
@@ -142,13 +142,15 @@ class Words:
         x = node.inputs[moving[0]]
         return PRODUCT, f"The product changes with {self.value(x)} at the rate {self.value(other)}."
 
-    def _contraction(self, node: Expr, moving: list[int]) -> str:
+    def _contraction(self, node: Expr, moving: list[int], upstream: Expr) -> str:
         if len(moving) == 2:
             return "Each factor in turn changes while the other stays, and meets its transpose."
         x, other = node.inputs[moving[0]], node.inputs[1 - moving[0]]
         over = [a for a in node.axes if a in other.axes and a not in x.axes]
         facts = [f"{self.value(x)} is {math(self.shape(x.axes))}"]
-        facts.append(f"what arrives is {math(self.shape(node.axes))}")
+        arrives = self._net.names.get(upstream)
+        received = math(arrives) if arrives else "what arrives"
+        facts.append(f"{received} is {math(self.shape(node.axes))}")
         facts.append(f"{self.value(other)} is {math(self.shape(other.axes))}")
         return f"{', '.join(facts)}: {self._only(x, node, other, over)}."
 
@@ -156,10 +158,10 @@ class Words:
         want = shape_axes(x.axes, self._net.orientation)
         if not over:
             return "no axis is left over, so nothing is summed"
-        if over == ["1"]:
-            return "the axis summed has one entry"
         below = r"\,".join(map(label, over))
         runs = f"the sum runs over {math(below)}"
+        if over == ["1"]:
+            runs = "the axis in the middle has one entry"
         if len(over) > 1 or len(want) != 2:
             return runs
         left, right = (want[0], over[0]), (over[0], want[1])
