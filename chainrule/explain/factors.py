@@ -7,13 +7,13 @@ marks become the shapes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from chainrule.emit.tex import MARK, Printer, Tex
 from chainrule.explain.network import shape_axes
 from chainrule.explain.rules import shape_tex
-from chainrule.expr import Expr, postorder
+from chainrule.expr import Expr
 
 # What is written factor by factor; of anything else the shape of the whole is shown.
 _PRODUCTS = frozenset({"mul", "contract", "transpose", "sum", "expand", "neg"})
@@ -52,17 +52,33 @@ class Factor:
         return rf"{shape_tex(self.onto, self.sizes) or '1'} \to {own}"
 
 
+class Remembering(Printer):
+    """Prints everything once: lines of one derivation have most of their parts in common."""
+
+    def __init__(self, names: Mapping[Expr, str], orientation: Mapping[str, str]) -> None:
+        super().__init__(names, orientation)
+        self._known: dict[Expr, Tex] = {}
+
+    def definition(self, node: Expr) -> Tex:
+        """`node` by what it is made of."""
+        found = self._known.get(node)
+        if found is None:
+            found = self._known[node] = super().definition(node)
+        return found
+
+
 class FactorPrinter(Printer):
     """Prints like the equations, with marks around factors; `factors` says what they are."""
 
     def __init__(
         self,
-        names: Mapping[Expr, str],
+        plain: Printer,
         orientation: dict[str, str],
         stored: Mapping[Expr, str],
         symbols: frozenset[Expr],
     ) -> None:
-        super().__init__(names, orientation)
+        super().__init__({}, orientation)
+        self.names, self._plain = plain.names, plain
         self._places = orientation
         self._stored, self._symbols = stored, symbols
         self.factors: list[Factor] = []
@@ -71,7 +87,7 @@ class FactorPrinter(Printer):
         """`node` as an equation, marked if it is one factor."""
         if node not in self.names and self._opened(node):
             return super().tex(node)
-        return self.marked(super().tex(node), self.factor(node))
+        return self.marked(self._plain.tex(node), self.factor(node))
 
     def definition(self, node: Expr) -> Tex:
         """`node` by what it is made of; vectors of ones are factors too."""
@@ -100,29 +116,24 @@ class FactorPrinter(Printer):
             return len(node.axes) <= 2 and any(x.op != "const" for x in node.inputs)
         if node.op not in _TERMS:
             return False
-        known = [x for x in self.names if x not in self._symbols]
-        return any(x in self._symbols or x.op == "contract" for x in postorder(node, known=known))
+        return any(x in self._symbols or x.op == "contract" for x in self._inside(node))
 
     def factor(self, node: Expr) -> Factor:
         """What there is to say about `node` as a factor."""
         axes = shape_axes(node.axes, self._places)
-        stored = [self._stored[x] for x in self._reads(node)]
+        stored = [self._stored[x] for x in self._inside(node) if x in self._stored]
         return Factor("", axes, node.sizes, stored=tuple(stored))
 
-    def _reads(self, node: Expr) -> list[Expr]:
-        """The named values of the forward pass that a factor reads, and not through others."""
-        found: dict[Expr, None] = {}
+    def _inside(self, node: Expr) -> Iterator[Expr]:
+        """What an expression is written with: everything down to what has a name."""
         todo, seen = [node], set[Expr]()
         while todo:
             x = todo.pop()
-            if x in seen:
-                continue
-            seen.add(x)
-            if x in self._stored:
-                found[x] = None
-            elif x not in self._symbols:
-                todo.extend(reversed(x.inputs))
-        return list(found)
+            if x not in seen:
+                seen.add(x)
+                yield x
+                if x not in self.names:
+                    todo.extend(reversed(x.inputs))
 
     def marked(self, tex: Tex, factor: Factor) -> Tex:
         """A piece between marks; those inside it are taken away."""

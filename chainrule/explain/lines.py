@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from chainrule.differentiate import substitute
 from chainrule.explain.identities import apply
@@ -18,6 +19,9 @@ from chainrule.explain.rules import Words
 from chainrule.expr import Expr, const
 from chainrule.ops import OPS, expand, onto
 from chainrule.plan.simplify import RULES, is_const
+
+if TYPE_CHECKING:
+    from chainrule.ops.record import Cotangents
 
 LEIBNIZ, FUNCTION = "leibniz", "function"
 ONE = const(1)
@@ -82,10 +86,32 @@ def local_lines(net: Network, x: Expr, words: Words) -> Iterator[Line]:
     for value in above:
         cut.add(value, ONE if value is net.root else net.symbol[value])
     yield from _chain_rule(net, x, above, cut, words)
-    reached = {x, *inner}
-    for node in (*above, *inner):
-        if node in cut.received:
-            yield from _through(net, node, reached, cut, words)
+    for batch in _batches({x, *inner}, [*above, *inner], cut):
+        yield from _through(net, batch, {x, *inner}, cut, words)
+
+
+def _batches(reached: set[Expr], nodes: list[Expr], cut: Cut) -> Iterator[list[Expr]]:
+    """Operations in an order in which all that a value receives is there before it is passed on.
+
+    Those that are of one kind and may come together do: paths that run alike are written alike.
+    """
+    waiting = dict.fromkeys(reached, 0)
+    for node in nodes:
+        for x in dict.fromkeys(node.inputs):
+            if x in waiting:
+                waiting[x] += 1
+    left = dict.fromkeys(nodes)
+    while left:
+        ready = [n for n in left if not waiting.get(n, 0)]
+        batch = [n for n in ready if n.op == ready[0].op]
+        for node in batch:
+            del left[node]
+            for x in dict.fromkeys(node.inputs):
+                if x in waiting:
+                    waiting[x] -= 1
+        batch = [n for n in batch if n in cut.received]
+        if batch:
+            yield batch
 
 
 def _chain_rule(
@@ -100,41 +126,73 @@ def _chain_rule(
 
 
 def _through(
-    net: Network, node: Expr, reached: set[Expr], cut: Cut, words: Words
+    net: Network, batch: list[Expr], reached: set[Expr], cut: Cut, words: Words
 ) -> Iterator[Line]:
-    """One operation: its inputs receive what its record says."""
-    rule = OPS[node.op].vjp
-    if rule is None:
+    """Operations of one kind: their inputs receive what their record says."""
+    passes = [p for n in batch if (p := _Pass.of(net, n, reached, cut)) is not None]
+    if not passes:
         return
-    upstream = cut.received.pop(node)
-    shown = {x: net.shown(x) for x in (node, *node.inputs)}
-    parts = list(rule(upstream, node, *node.inputs, **dict(node.attrs)))
-    moving = [
-        (i, x)
-        for i, x in enumerate(node.inputs)
-        if x in reached and parts[i] is not None
-    ]
-    if not moving:
-        return
-    slope = net.slope(node)
-    if slope is not None:
+    more = len(passes) > 1
+    first, op = passes[0], passes[0].node.op
+    if first.slope is not None:
         before = dict(cut.received)
-        cut.add(moving[0][1], slope if is_const(upstream, 1) else upstream * slope)
-        yield Line(*words.entrywise(node, slope), cut.terms(), node.op)
+        for p in passes:
+            slope = p.slope
+            assert slope is not None
+            cut.add(p.moving[0][1], slope if is_const(p.upstream, 1) else p.upstream * slope)
+        yield Line(*words.entrywise(first.node), cut.terms(), op)
         cut.received = before
     wide: list[tuple[Expr, Expr]] = []
-    for i, x in moving:
-        part = substitute([parts[i]], shown)[parts[i]]
-        if is_const(upstream, 1):
-            part = apply(RULES[0], part, ())
-        if set(part.axes) > set(x.axes):
-            repeated = expand(x, part.axes)
-            wide.append((repeated, x))
-            x = repeated
-        cut.add(x, onto(part, x.axes))
-    first = parts[moving[0][0]]
-    named = words.operation(node, [i for i, _ in moving], slope, first, upstream)
-    yield Line(*named, cut.terms(), node.op)
+    for p in passes:
+        wide += p.add(net, cut)
+    indices = [i for i, _ in first.moving]
+    part = first.parts[indices[0]]
+    assert part is not None
+    said = words.operation(first.node, indices, first.slope, part, first.upstream, more=more)
+    yield Line(*said, cut.terms(), op)
     for repeated, x in wide:
-        cut.add(x, onto(cut.received.pop(repeated), x.axes))
-        yield Line(*words.repeated(repeated, x), cut.terms(), "expand")
+        if repeated in cut.received:
+            cut.add(x, onto(cut.received.pop(repeated), x.axes))
+    if wide:
+        yield Line(*words.repeated(*wide[0], more=len(wide) > 1), cut.terms(), "expand")
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One operation passing on what it received."""
+
+    node: Expr
+    upstream: Expr
+    parts: Cotangents
+    moving: tuple[tuple[int, Expr], ...]
+    slope: Expr | None
+
+    @classmethod
+    def of(cls, net: Network, node: Expr, reached: set[Expr], cut: Cut) -> _Pass | None:
+        """None if nothing that matters here receives anything."""
+        upstream = cut.received.pop(node)
+        rule = OPS[node.op].vjp
+        parts = rule(upstream, node, *node.inputs, **dict(node.attrs)) if rule else ()
+        moving = tuple(
+            (i, x)
+            for i, (x, part) in enumerate(zip(node.inputs, parts, strict=False))
+            if x in reached and part is not None
+        )
+        return cls(node, upstream, parts, moving, net.slope(node)) if moving else None
+
+    def add(self, net: Network, cut: Cut) -> list[tuple[Expr, Expr]]:
+        """Let the inputs receive their parts; returns what broadcasting repeated, and of what."""
+        shown = {x: net.shown(x) for x in (self.node, *self.node.inputs)}
+        wide = []
+        for i, x in self.moving:
+            raw = self.parts[i]
+            assert raw is not None
+            part = substitute([raw], shown)[raw]
+            if is_const(self.upstream, 1):
+                part = apply(RULES[0], part, ())
+            target = x
+            if set(part.axes) > set(x.axes):
+                target = expand(x, part.axes)
+                wide.append((target, x))
+            cut.add(target, onto(part, target.axes))
+        return wide

@@ -103,7 +103,7 @@ class Words:
         )
         return PATHS, why, functions
 
-    def entrywise(self, node: Expr, slope: Expr) -> tuple[str, str]:
+    def entrywise(self, node: Expr) -> tuple[str, str]:
         """An operation on each entry by itself: a product entry by entry."""
         works = f"{math(_function(node))} works on each entry by itself"
         if not node.axes:
@@ -111,19 +111,28 @@ class Words:
         return ENTRYWISE, f"{works}, so each entry is multiplied by the slope at that entry."
 
     def operation(
-        self, node: Expr, moving: list[int], slope: Expr | None, part: Expr, upstream: Expr
+        self,
+        node: Expr,
+        moving: list[int],
+        slope: Expr | None,
+        part: Expr,
+        upstream: Expr,
+        *,
+        more: bool,
     ) -> tuple[str, str]:
-        """What one operation's record says its inputs receive."""
+        """What one operation's record says its inputs receive; `more`: of others like it too."""
         if slope is not None:
-            return self._derivative(node, part, upstream)
-        if node.op == "contract":
-            return CONTRACTION, self._contraction(node, moving, upstream)
-        if node.op == "mul":
-            return self._product(node, moving)
-        if node.op in _FAMILIES:
+            rule, why = self._derivative(node, part, upstream)
+        elif node.op == "contract":
+            rule, why = CONTRACTION, self._contraction(node, moving, upstream)
+        elif node.op == "mul":
+            rule, why = self._product(node, moving)
+        elif node.op in _FAMILIES:
             return _FAMILIES[node.op]
-        name = node.op.replace("_", " ")
-        return f"derivative of {name}", f"From its record ({OPS[node.op].source})."
+        else:
+            name = node.op.replace("_", " ")
+            return f"derivative of {name}", f"From its record ({OPS[node.op].source})."
+        return rule, _likewise(why, more=more)
 
     def _derivative(self, node: Expr, part: Expr, upstream: Expr) -> tuple[str, str]:
         besides = set(postorder(part, known=[node, upstream]))
@@ -168,17 +177,22 @@ class Words:
         product = rf"({shape_tex(left)})({shape_tex(right)})"
         return f"only {math(product)} gives {math(shape_tex(want))}, and {runs}"
 
-    def repeated(self, repeated: Expr, x: Expr) -> tuple[str, str]:
+    def repeated(self, repeated: Expr, x: Expr, *, more: bool) -> tuple[str, str]:
         """What broadcasting repeated."""
         added = [math(label(a)) for a in repeated.axes if a not in x.axes and a != "1"]
         own = self.value(x)
         if not added:
             return BROADCAST, f"{own} is used once along an axis of one entry: nothing is added."
-        return BROADCAST, f"{own} is used at every {listed(added)}, so it receives the sum."
+        why = f"{own} is used at every {listed(added)}, so it receives the sum."
+        return BROADCAST, _likewise(why, more=more)
 
     def substitution(self, names: Sequence[str]) -> tuple[str, str]:
         """Derivatives that were found before are put in."""
         return SUBSTITUTION, f"{listed([math(n) for n in names])} was found above."
+
+
+def _likewise(why: str, *, more: bool) -> str:
+    return f"{why} The other paths likewise." if more else why
 
 
 def _function(node: Expr) -> str:

@@ -23,6 +23,7 @@ from chainrule.expr import Expr, Spec, input_, postorder
 
 EPS = float(np.finfo(np.float64).eps)
 SAMPLES = 8  # of simulated rounding errors
+FEW = 2  # where each costs an evaluation of the network
 FIRST, LEVELS = 2.0**-6, 8  # steps of differences: small, because a kink may be near
 PLACE = "\ue011"  # begins the internal names of inputs that take the place of values
 ENTRIES_AT_ONCE = 1 << 22  # numbers in the largest array of one batch
@@ -60,6 +61,7 @@ class Point:
         self.loss = float(loss.array)
         self.values = {x: v.at(x.axes).astype(float) for x, v in zip(values, found, strict=True)}
         self.values |= {x: self.arrays[x.name] for x in net.wrt}
+        self._found: dict[tuple[Expr, bool], Known] = {}
         self._oracle, self._moved = self._perturbed(values)
 
     def _perturbed(self, values: Sequence[Expr]) -> tuple[Oracle, dict[Expr, str]]:
@@ -86,17 +88,30 @@ class Point:
             some = {self._moved[x]: moves[i : i + size]}
             scale = np.full(len(moves[i : i + size]), rms)
             found = self._oracle.slopes(some, scale)
-            value[i : i + size] = found.value
-            error[i : i + size] = found.error + np.abs(found.right - found.left)
+            middle, spread = hull(found.value, found.left, found.right)
+            value[i : i + size] = middle
+            error[i : i + size] = found.error + spread
             if careful:
-                error[i : i + size] += 8 * self._oracle.doubt(some, scale)
+                error[i : i + size] += SAMPLES * self._oracle.doubt(some, scale)
+            elif self._oracle.method == "complex step":
+                error[i : i + size] += FEW * self._oracle.doubt(some, scale, FEW)
         return Known(Named(value, (POINTS,)), error)
 
     def derivative(self, x: Expr, *, careful: bool = False) -> Known:
         """∂L/∂x, every entry."""
-        shape = self.values[x].shape
-        found = self.slopes(x, unit_moves(shape), careful=careful)
-        return Known(Named(found.value.array.reshape(shape), x.axes), found.error.reshape(shape))
+        found = self._found.get((x, careful))
+        if found is None:
+            shape = self.values[x].shape
+            flat = self.slopes(x, unit_moves(shape), careful=careful)
+            value = Named(flat.value.array.reshape(shape), x.axes)
+            found = self._found[x, careful] = Known(value, flat.error.reshape(shape))
+        return found
+
+
+def hull(*slopes: Array) -> tuple[Array, Array]:
+    """The middle of several slopes, and how far they lie from it: at a kink any of them will do."""
+    low, high = np.min(slopes, axis=0), np.max(slopes, axis=0)
+    return np.where(low == high, low, (low + high) / 2), np.asarray((high - low) / 2)
 
 
 def scale_of(values: Array) -> float:
@@ -147,13 +162,15 @@ class Piece:
         run = Run(self._sizes)
         exact = self._imaginary(moves, run, STEP)
         error = [np.zeros_like(a) for a in exact]
+        middle = exact
         if run.tied.any():
             sides = [self._imaginary(moves, Run(self._sizes, towards=True), s) for s in (STEP, -STEP)]
-            error = [np.abs(right - left) for right, left in zip(*sides, strict=True)]
-        for _ in range(2):
+            hulls = [hull(*three) for three in zip(exact, *sides, strict=True)]
+            middle, error = [m for m, _ in hulls], [e for _, e in hulls]
+        for _ in range(FEW):
             noisy = self._imaginary(moves, run.again(noise, EPS, len(moves)), STEP)
             error = [np.maximum(e, np.abs(n - a)) for e, n, a in zip(error, noisy, exact, strict=True)]
-        return self._known(exact, error)
+        return self._known(middle, error)
 
     def _known(self, values: list[Array], errors: list[Array]) -> list[Known]:
         axes = [(POINTS, *root.axes) for root in self._roots]

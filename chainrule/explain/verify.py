@@ -175,15 +175,15 @@ class _Verification:
         }
         inputs = (*self._point.inputs, *used)
         given = self._point.arrays
-        graph = Graph(exprs, inputs)
+        graph = Graph([*exprs, net.root], inputs)  # the loss knows the sizes of all axes
         sizes = graph.sizes({**given, **{n.name: k.value.array for n, k in self._known.items()}})
         plain = {x.name: Named(given[x.name], x.axes) for x in self._point.inputs}
         run = Run(sizes)
         exact = graph({**plain, **{n.name: k.value for n, k in self._known.items()}}, run)
         moved = {n.name: k.samples(self._noise) for n, k in self._known.items()}
         noisy = graph({**plain, **moved}, run.again(self._noise, EPS, SAMPLES))
-        self._exact = dict(zip(exprs, exact, strict=True))
-        self._noisy = dict(zip(exprs, noisy, strict=True))
+        self._exact = dict(zip(exprs, exact, strict=False))
+        self._noisy = dict(zip(exprs, noisy, strict=False))
         self.finite = all(np.isfinite(k.value.array).all() for k in self._known.values())
         self.finite &= all(np.isfinite(v.array).all() for v in exact)
 
@@ -210,8 +210,7 @@ class _Verification:
         worst = 0.0
         for number, chain in enumerate(self._chains):
             moves = self._moves(chain.target, number)
-            own = self._point.slopes(chain.target, moves, careful=self._careful)
-            before, loose = own.value.array, own.error + TINY * np.abs(own.value.array)
+            before, loose = self._own(chain.target, moves)
             for i, (line, now, error) in enumerate(self._lines(chain, moves), 1):
                 tolerance = SAFETY * (loose + error) + SMALLEST
                 apart = np.abs(now - before)
@@ -224,10 +223,23 @@ class _Verification:
                 before, loose = now, error
         return None, worst
 
+    def _own(self, x: Expr, moves: Array) -> tuple[Array, Array]:
+        """The derivative itself along the directions, and how far it may be off."""
+        if self._few(x):
+            found = self._point.derivative(x, careful=self._careful)
+            value, error = found.value.array.ravel(), found.error.ravel()
+        else:
+            found = self._point.slopes(x, moves, careful=self._careful)
+            value, error = found.value.array, found.error
+        return value, error + TINY * np.abs(value)
+
+    def _few(self, x: Expr) -> bool:
+        return self._point.values[x].size <= ALL_ENTRIES
+
     def _moves(self, x: Expr, number: int) -> Array:
         """Every entry by itself, or random directions where there are very many."""
         shape = self._point.values[x].shape
-        if int(np.prod(shape)) <= ALL_ENTRIES:
+        if self._few(x):
             return unit_moves(shape)
         return normal(self._seed, "check", number, (DIRECTIONS, *shape), stream=0)
 

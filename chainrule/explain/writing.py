@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chainrule.emit.plain import plain
 from chainrule.emit.tex import MARK, Tex, label
-from chainrule.explain.factors import Factor, FactorPrinter, settled
+from chainrule.explain.factors import Factor, FactorPrinter, Remembering, settled
 from chainrule.explain.lines import FUNCTION, Line, Term
 from chainrule.explain.network import Network, shape_axes
 from chainrule.explain.rules import primed
@@ -67,11 +67,17 @@ class Writer:
             x: n for x, n in net.names.items() if x in forward and x.op not in LEAVES
         }
         self._symbols = frozenset(net.symbol.values())
+        self._plain = {
+            final: Remembering(names, net.orientation)
+            for final, names in ((True, net.equations_names), (False, net.names))
+        }
 
     def written(self, line: Line, x: Expr) -> Written:
         """The right-hand side of a line about the derivative with respect to `x`."""
-        names = self._net.equations_names if line.final else self._net.names
-        printer = FactorPrinter(names, self._net.orientation, self.stored, self._symbols)
+        plain_printer = self._plain[line.final]
+        printer = FactorPrinter(
+            plain_printer, self._net.orientation, self.stored, self._symbols
+        )
         count = len(line.terms)
         texts = [self._term(printer, t, x, line, i, count) for i, t in enumerate(line.terms, 1)]
         marked, factors = settled(" + ".join(texts), printer.factors)
@@ -95,8 +101,7 @@ class Writer:
         if c in self._net.targets:
             upper = rf"\partial {label(self._net.targets[c])}"
         else:
-            tex = printer.definition(shown)
-            tex = Tex(MARK.sub("", tex.text), tex.binds)
+            tex = self._plain[False].definition(shown)
             short = len(tex.text) <= LONGEST_ABOVE and not tex.tall
             if not short or c is self._net.root:
                 inner = tex.inside() if tex.text.startswith("-") else tex.at(PRODUCT)
