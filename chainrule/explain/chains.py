@@ -46,9 +46,7 @@ def chains(net: Network) -> tuple[Chain, ...]:
     return tuple(found)
 
 
-def _chain(
-    net: Network, x: Expr, finals: Finals, known: dict[Expr, Expr], words: Words
-) -> Chain:
+def _chain(net: Network, x: Expr, finals: Finals, known: dict[Expr, Expr], words: Words) -> Chain:
     lines = list(local_lines(net, x, words))
     start = lines[-1].closed
     assert start is not None  # below the last operation nothing is open

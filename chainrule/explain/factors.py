@@ -185,4 +185,3 @@ def _grown(
         pieces[-1] = pieces[-1].removesuffix(pair[0])
         body = f"{pair[0]}{body}{pair[1]}"
         at += len(pair[1])
-

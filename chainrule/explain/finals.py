@@ -99,7 +99,7 @@ def last_lines(
 def _substituted(
     net: Network, current: Expr, formula: Expr, known: Mapping[Expr, Expr], words: Words
 ) -> Iterator[Line]:
-    """Lines in which symbols that the formula has not are replaced by what they were found to be."""
+    """Lines that replace symbols which the formula has not by what they were found to be."""
     leaves = [*net.equations_names, *net.symbol.values(), *net.slopes]
     wanted = symbols_in(formula, net)
     for _ in range(MOST_SUBSTITUTIONS):

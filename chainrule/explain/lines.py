@@ -114,9 +114,7 @@ def _batches(reached: set[Expr], nodes: list[Expr], cut: Cut) -> Iterator[list[E
             yield batch
 
 
-def _chain_rule(
-    net: Network, x: Expr, above: list[Expr], cut: Cut, words: Words
-) -> Iterator[Line]:
+def _chain_rule(net: Network, x: Expr, above: list[Expr], cut: Cut, words: Words) -> Iterator[Line]:
     if above == [net.root]:
         yield Line(*words.loss(x), cut.terms())
         return

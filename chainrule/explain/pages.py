@@ -151,4 +151,3 @@ def _factor(factor: Factor) -> dict[str, Any]:
     if factor.onto is not None:
         plain_values["from"] = list(factor.onto)
     return plain_values
-

@@ -5,7 +5,7 @@ Formulas are never written here: they come from the records. What is here are wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chainrule.emit.plain import plain
 from chainrule.emit.tex import Tex, label
@@ -206,7 +206,7 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
-def shape_tex(axes: Sequence[str], sizes: dict[str, int] | None = None) -> str:
+def shape_tex(axes: Sequence[str], sizes: Mapping[str, int] | None = None) -> str:
     r"""k \times n; with sizes k \times n{=}784."""
     known = sizes or {}
     return r" \times ".join(

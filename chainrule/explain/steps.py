@@ -165,16 +165,16 @@ class Steps:
 
     def _step(self, chain: Chain, number: int, line: Line, written: Written) -> Step:
         why = sentence_text(line.why)
-        return Step(
-            chain.name, number, line.rule, why, written, written.factors, line.why
-        )
+        return Step(chain.name, number, line.rule, why, written, written.factors, line.why)
 
     def _reads(self, chain: Chain) -> Reads:
         net = self._net
         stored, inputs = [], []
         known = [*self._writer.stored, *net.symbol.values()]
-        for x in postorder(chain.result, known=[]) if chain.result.op in LEAVES else _inside(
-            chain.result, known
+        for x in (
+            postorder(chain.result, known=[])
+            if chain.result.op in LEAVES
+            else _inside(chain.result, known)
         ):
             if x in self._writer.stored:
                 stored.append(self._writer.stored[x])
@@ -277,7 +277,11 @@ def _needed(net: Network, whole: tuple[Chain, ...], names: list[str]) -> tuple[C
 def _section_lines(section: Section, width: int) -> Iterator[str]:
     shape = f"   {primed(plain(section.shape))}" if section.shape else ""
     way = " → ".join(plain(w) for w in section.way)
-    yield beside(f"{plain(section.symbol)}{shape}", way, width) if way else f"{plain(section.symbol)}{shape}"
+    yield (
+        beside(f"{plain(section.symbol)}{shape}", way, width)
+        if way
+        else f"{plain(section.symbol)}{shape}"
+    )
     for step in section.steps:
         for i, (upper, lower) in enumerate(rows(step.written, width - 4)):
             text = f"  = {upper}" if i == 0 else f"    {upper}"

@@ -8,7 +8,7 @@ where an operation has no complex form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ SAMPLES = 8  # of simulated rounding errors
 FEW = 2  # where each costs an evaluation of the network
 FIRST, LEVELS = 2.0**-6, 8  # steps of differences: small, because a kink may be near
 PLACE = "\ue011"  # begins the internal names of inputs that take the place of values
+POINTS_AT_ONCE = 1024  # directions of small networks in one evaluation
 ENTRIES_AT_ONCE = 1 << 22  # numbers in the largest array of one batch
 
 
@@ -73,7 +74,10 @@ class Point:
             if node in moved:
                 new[node] = new[node] + moved[node]
         inputs = (*self.inputs, *moved.values())
-        arrays = {**self.arrays, **{p.name: np.zeros_like(self.values[x]) for x, p in moved.items()}}
+        arrays = {
+            **self.arrays,
+            **{p.name: np.zeros_like(self.values[x]) for x, p in moved.items()},
+        }
         free = [*self.net.wrt, *moved.values()]
         oracle = Oracle(Graph([new[self.net.root]], inputs), inputs, arrays, free, "float64")
         names = {x: x.name for x in self.net.wrt} | {x: p.name for x, p in moved.items()}
@@ -81,31 +85,62 @@ class Point:
 
     def slopes(self, x: Expr, moves: Array, *, careful: bool = False) -> Known:
         """The slope of the loss along each of `moves` (directions, *axes of x) of `x` alone."""
-        value, error = np.empty(len(moves)), np.empty(len(moves))
         size = max(1, self._oracle.at_once)
         rms = scale_of(self.values[x])
+        parts = []
         for i in range(0, len(moves), size):
-            some = {self._moved[x]: moves[i : i + size]}
-            scale = np.full(len(moves[i : i + size]), rms)
-            found = self._oracle.slopes(some, scale)
-            middle, spread = hull(found.value, found.left, found.right)
-            value[i : i + size] = middle
-            error[i : i + size] = found.error + spread
-            if careful:
-                error[i : i + size] += SAMPLES * self._oracle.doubt(some, scale)
-            elif self._oracle.method == "complex step":
-                error[i : i + size] += FEW * self._oracle.doubt(some, scale, FEW)
+            some = moves[i : i + size]
+            parts.append(self._slopes({self._moved[x]: some}, np.full(len(some), rms), careful))
+        value, error = (np.concatenate(column) for column in zip(*parts, strict=True))
         return Known(Named(value, (POINTS,)), error)
 
-    def derivative(self, x: Expr, *, careful: bool = False) -> Known:
-        """∂L/∂x, every entry."""
-        found = self._found.get((x, careful))
-        if found is None:
+    def _slopes(
+        self, moves: Mapping[str, Array], scale: Array, careful: bool
+    ) -> tuple[Array, Array]:
+        found = self._oracle.slopes(moves, scale)
+        middle, spread = hull(found.value, found.left, found.right)
+        error = found.error + spread
+        if careful:
+            error = error + SAMPLES * self._oracle.doubt(moves, scale)
+        elif self._oracle.method == "complex step":
+            error = error + FEW * self._oracle.doubt(moves, scale, FEW)
+        return middle, error
+
+    def derivatives(self, values: Iterable[Expr], *, careful: bool = False) -> dict[Expr, Known]:
+        """∂L/∂x for each x of `values`, every entry; many are moved in one evaluation."""
+        values = list(dict.fromkeys(values))
+        most = max(1, min(POINTS_AT_ONCE, self._oracle.at_once))
+        group: list[Expr] = []
+        for x in values:
+            if (x, careful) in self._found:
+                continue
+            if group and sum(self.values[y].size for y in [*group, x]) > most:
+                self._find(group, careful)
+                group = []
+            group.append(x)
+        if group:
+            self._find(group, careful)
+        return {x: self._found[x, careful] for x in values}
+
+    def _find(self, group: list[Expr], careful: bool) -> None:
+        sizes = [self.values[x].size for x in group]
+        if len(group) == 1:
+            (x,) = group
+            alone = self.slopes(x, unit_moves(self.values[x].shape), careful=careful)
+            value, error = alone.value.array, alone.error
+        else:
+            moves, at = {}, 0
+            for x, size in zip(group, sizes, strict=True):
+                block = np.zeros((sum(sizes), size))
+                block[at : at + size] = np.eye(size)
+                moves[self._moved[x]] = block.reshape(-1, *self.values[x].shape)
+                at += size
+            scale = np.repeat([scale_of(self.values[x]) for x in group], sizes)
+            value, error = self._slopes(moves, scale, careful)
+        ends = np.cumsum(sizes)[:-1]
+        for x, v, e in zip(group, np.split(value, ends), np.split(error, ends), strict=True):
             shape = self.values[x].shape
-            flat = self.slopes(x, unit_moves(shape), careful=careful)
-            value = Named(flat.value.array.reshape(shape), x.axes)
-            found = self._found[x, careful] = Known(value, flat.error.reshape(shape))
-        return found
+            self._found[x, careful] = Known(Named(v.reshape(shape), x.axes), e.reshape(shape))
 
 
 def hull(*slopes: Array) -> tuple[Array, Array]:
@@ -158,18 +193,22 @@ class Piece:
     def slopes(self, moves: Array, noise: np.random.Generator) -> list[Known]:
         """The derivatives of all roots along each direction: (directions, *axes of the root)."""
         if not self._analytic:
-            return self._differences(moves)
+            return self._differences(moves, noise)
         run = Run(self._sizes)
         exact = self._imaginary(moves, run, STEP)
         error = [np.zeros_like(a) for a in exact]
         middle = exact
         if run.tied.any():
-            sides = [self._imaginary(moves, Run(self._sizes, towards=True), s) for s in (STEP, -STEP)]
+            sides = [
+                self._imaginary(moves, Run(self._sizes, towards=True), s) for s in (STEP, -STEP)
+            ]
             hulls = [hull(*three) for three in zip(exact, *sides, strict=True)]
             middle, error = [m for m, _ in hulls], [e for _, e in hulls]
         for _ in range(FEW):
             noisy = self._imaginary(moves, run.again(noise, EPS, len(moves)), STEP)
-            error = [np.maximum(e, np.abs(n - a)) for e, n, a in zip(error, noisy, exact, strict=True)]
+            error = [
+                np.maximum(e, np.abs(n - a)) for e, n, a in zip(error, noisy, exact, strict=True)
+            ]
         return self._known(middle, error)
 
     def _known(self, values: list[Array], errors: list[Array]) -> list[Known]:
@@ -180,17 +219,24 @@ class Piece:
         moved = self._base[self._place] + step * moves
         named = {**self._named, self._place: Named(moved, (POINTS, *self._axes))}
         found = self._graph(named, run)
-        shapes = [(len(moves), *v.at(r.axes).shape) for v, r in zip(self.values, self._roots, strict=True)]
+        shapes = [
+            (len(moves), *v.at(r.axes).shape) for v, r in zip(self.values, self._roots, strict=True)
+        ]
         arrays = [v.at((POINTS, *r.axes)) for v, r in zip(found, self._roots, strict=True)]
         return [np.broadcast_to(a, s) for a, s in zip(arrays, shapes, strict=True)]
 
     def _imaginary(self, moves: Array, run: Run, step: float) -> list[Array]:
         return [np.imag(a) / step for a in self._at(moves, run, 1j * step)]
 
-    def _differences(self, moves: Array) -> list[Known]:
+    def _differences(self, moves: Array, noise: np.random.Generator) -> list[Known]:
         scale = scale_of(self._base[self._place])
+        noisy = self._graph(self._named, self._first.again(noise, EPS, SAMPLES))
+        rough = [
+            np.abs(n.at((POINTS, *r.axes)) - v.at(r.axes)).max(axis=0)
+            for n, v, r in zip(noisy, self.values, self._roots, strict=True)
+        ]
         rows: list[list[Array]] = []
-        rounding = []
+        rounding: list[list[Array]] = []
         for level in range(LEVELS):
             h = scale * FIRST / 2.0**level
             up, down = (
@@ -198,8 +244,9 @@ class Piece:
                 for side in (1, -1)
             )
             rows.append([np.asarray((a - b) / (2 * h)) for a, b in zip(up, down, strict=True)])
-            rounding.append([4 * EPS * (np.abs(a) + np.abs(b)) / h for a, b in zip(up, down, strict=True)])
-        found = [extrapolated(*pair, 4.0) for pair in zip(
-            map(list, zip(*rows, strict=True)), map(list, zip(*rounding, strict=True)), strict=True
-        )]
+            rounding.append(
+                [np.broadcast_to(r / h, a.shape) for r, a in zip(rough, up, strict=True)]
+            )
+        by_root = zip(zip(*rows, strict=True), zip(*rounding, strict=True), strict=True)
+        found = [extrapolated(row, error, 4.0) for row, error in by_root]
         return self._known([v for v, _ in found], [e for _, e in found])

@@ -45,6 +45,7 @@ class Difference:
         of: the value whose derivative it is.
         line: which line differs from the one before, counted from 1 (0: the derivative itself).
         rule: the rule that should have made it equal.
+        op: the operation whose record gave it; "" where none was asked.
         before, now: both, at the entry that differs most.
         tolerance: how far they may be apart.
     """
@@ -52,6 +53,7 @@ class Difference:
     of: str
     line: int
     rule: str
+    op: str
     before: float
     now: float
     tolerance: float
@@ -164,14 +166,16 @@ class _Verification:
     def _evaluate(self) -> None:
         """Every expression in every line, exactly and with simulated rounding errors."""
         net = self._net
-        exprs = list(dict.fromkeys(t.cotangent for c in self._chains for x in c.lines for t in x.terms))
+        exprs = list(
+            dict.fromkeys(t.cotangent for c in self._chains for x in c.lines for t in x.terms)
+        )
         owner = {symbol: x for x, symbol in net.symbol.items()}
         used = [n for n in postorder(*exprs) if n in owner or n in net.slopes]
+        wanted = [owner[n] for n in used if n in owner]
+        wanted += [c.target for c in self._chains if self._few(c.target)]
+        found = self._point.derivatives(wanted, careful=self._careful)
         self._known = {
-            n: self._point.derivative(owner[n], careful=self._careful)
-            if n in owner
-            else self._slope(net.slopes[n])
-            for n in used
+            n: found[owner[n]] if n in owner else self._slope(net.slopes[n]) for n in used
         }
         inputs = (*self._point.inputs, *used)
         given = self._point.arrays
@@ -201,7 +205,11 @@ class _Verification:
             self._careful = True
             self._evaluate()
             first, worst = self._compared()
-        sizes = {a: n for a, n in self._point.sizes.items() if any(a in x.axes for x in self._point.inputs)}
+        sizes = {
+            a: n
+            for a, n in self._point.sizes.items()
+            if any(a in x.axes for x in self._point.inputs)
+        }
         lines = sum(len(c.lines) for c in self._chains)
         name = self._net.found.definition.name
         return StepsReport(name, sizes, self._seed, lines, len(self._chains), worst, first)
@@ -218,7 +226,7 @@ class _Verification:
                 if np.isinf(ratio).any():
                     at = int(np.argmax(np.where(np.isinf(ratio), apart - tolerance, -1.0)))
                     values = float(before[at]), float(now[at]), float(tolerance[at])
-                    return Difference(chain.name, i, line.rule, *values), np.inf
+                    return Difference(chain.name, i, line.rule, line.op, *values), np.inf
                 worst = max(worst, float(ratio.max(initial=0.0)))
                 before, loose = now, error
         return None, worst
@@ -226,7 +234,7 @@ class _Verification:
     def _own(self, x: Expr, moves: Array) -> tuple[Array, Array]:
         """The derivative itself along the directions, and how far it may be off."""
         if self._few(x):
-            found = self._point.derivative(x, careful=self._careful)
+            found = self._point.derivatives([x], careful=self._careful)[x]
             value, error = found.value.array.ravel(), found.error.ravel()
         else:
             found = self._point.slopes(x, moves, careful=self._careful)
@@ -266,9 +274,7 @@ class _Verification:
                 error += EPS * (np.abs(exact) @ np.abs(rates).T)[0]
             yield line, now, error + np.abs(noisy - now).max(axis=0)
 
-    def _open(
-        self, x: Expr, through: list[Expr], moves: Array
-    ) -> dict[Expr, tuple[Array, Array]]:
+    def _open(self, x: Expr, through: list[Expr], moves: Array) -> dict[Expr, tuple[Array, Array]]:
         piece = Piece(self._point, x, through)
         entries = max((v.array.size for v in piece.values), default=1)
         size = max(1, ENTRIES_AT_ONCE // max(1, entries))

@@ -63,9 +63,7 @@ class Writer:
     def __init__(self, net: Network) -> None:
         self._net = net
         forward = set(net.simple.values())
-        self.stored = {
-            x: n for x, n in net.names.items() if x in forward and x.op not in LEAVES
-        }
+        self.stored = {x: n for x, n in net.names.items() if x in forward and x.op not in LEAVES}
         self._symbols = frozenset(net.symbol.values())
         self._plain = {
             final: Remembering(names, net.orientation)
@@ -75,9 +73,7 @@ class Writer:
     def written(self, line: Line, x: Expr) -> Written:
         """The right-hand side of a line about the derivative with respect to `x`."""
         plain_printer = self._plain[line.final]
-        printer = FactorPrinter(
-            plain_printer, self._net.orientation, self.stored, self._symbols
-        )
+        printer = FactorPrinter(plain_printer, self._net.orientation, self.stored, self._symbols)
         count = len(line.terms)
         texts = [self._term(printer, t, x, line, i, count) for i, t in enumerate(line.terms, 1)]
         marked, factors = settled(" + ".join(texts), printer.factors)
