@@ -13,6 +13,7 @@ from chainrule.errors import ParameterError
 if TYPE_CHECKING:
     from chainrule.explain.steps import Steps
     from chainrule.explain.verify import StepsReport
+    from chainrule.plan.derived import Derived
 
 
 def derive(
@@ -56,9 +57,7 @@ def derive(
             dz/dx = dz/dy · dy/dx, or both.
         notation: matrix as in CS230, or chain: networks of single numbers as recurrences.
     """
-    from chainrule.cli.output import json_text, write
     from chainrule.derivation import Derivation
-    from chainrule.emit.equations import equations
     from chainrule.netfile import define
     from chainrule.plan.derived import derived
 
@@ -72,15 +71,24 @@ def derive(
     if steps:
         shown = Derivation(found).steps(names(only, "--only"), spelling)
         return _show_steps(shown, shown.check(seed), output, latex=latex, json=json)
-    lines = equations(found, notation)
-    if json:
-        shown_lines = {"forward": list(lines.forward), "backward": list(lines.backward)}
-        write(json_text({**Derivation(found).json(), **shown_lines, "notation": notation}), output)
-    elif python:
-        write(Derivation(found).python().rstrip(), output)
-    else:
-        write(lines.latex() if latex else lines.text(), output)
+    _show_equations(found, notation, output, given)
     return 0
+
+
+def _show_equations(found: Derived, notation: str, output: Path | None, given: list[str]) -> None:
+    """Both passes in the form that was asked for."""
+    from chainrule.cli.output import json_text, write
+    from chainrule.derivation import Derivation
+    from chainrule.emit.equations import equations
+
+    lines, derivation = equations(found, notation), Derivation(found)
+    if "--json" in given:
+        both = {"forward": list(lines.forward), "backward": list(lines.backward)}
+        write(json_text({**derivation.json(), **both, "notation": notation}), output)
+    elif "--python" in given:
+        write(derivation.python().rstrip(), output)
+    else:
+        write(lines.latex() if "--latex" in given else lines.text(), output)
 
 
 def _refuse_without_steps(

@@ -9,7 +9,7 @@ from chainrule.emit.tex import Printer
 from chainrule.explain.identities import identities, rebuilt
 from chainrule.explain.lines import Line, Term
 from chainrule.explain.network import Network
-from chainrule.explain.rules import SAME, SIMPLIFICATION, Words, listed, math
+from chainrule.explain.rules import ORDER, SAME, SIMPLIFICATION, Words, listed, math
 from chainrule.expr import Expr, postorder
 
 MOST_SUBSTITUTIONS = 12  # one after the other; more would be longer than what they explain
@@ -92,8 +92,12 @@ def last_lines(
         yield from there
         return
     names = [math(net.names[s]) for s in wanted if s not in symbols_in(current, net)]
-    again = f"{listed(names)} stands for what was found above." if names else ""
-    yield Line(SAME, again or "Written as the equations have it.", (Term(formula),), final=True)
+    if names:
+        stand = "stands" if len(names) == 1 else "stand"
+        why = f"{listed(names)} {stand} for what was found above."
+        yield Line(SAME, why, (Term(formula),), final=True)
+    else:
+        yield Line(ORDER, "Written as the equations have it.", (Term(formula),), final=True)
 
 
 def _substituted(

@@ -18,7 +18,8 @@ LINEAR, FACTOR = "linearity", "constant factor"
 PRODUCT, CONTRACTION = "product rule", "contraction"
 BROADCAST, ENTRYWISE = "broadcast → sum", "Hadamard product"
 OUTPUT_FORM = "derivative in output form"
-SUBSTITUTION, SIMPLIFICATION, SAME = "substitution", "simplification", "found before"
+SUBSTITUTION, SIMPLIFICATION = "substitution", "simplification"
+SAME, ORDER = "found before", "rearrangement"
 
 _FAMILIES: dict[str, tuple[str, str]] = {
     "add": (LINEAR, "A sum changes exactly as its terms do."),
@@ -95,12 +96,12 @@ class Words:
             return CHAIN, why, functions
         also = " and in the definition of the loss itself" if direct else ""
         why = f"{own} acts on the loss through {named}{also}: what comes by each path adds up."
-        names = ", ".join(f"f_{i}" for i in range(1, len(above) + 1))
-        applied = ", ".join(f"f_{i}(x)" for i in range(1, len(above) + 1))
-        functions = (
-            f"{math(f'L = g({applied})')} "
-            f"with {math('x =')} {own}; {math(names)} are {named}{also} as functions of it."
+        slots = [(i, v) for i, v in enumerate(above, 1)]
+        applied = ", ".join("x" if v is self._net.root else f"f_{i}(x)" for i, v in slots)
+        meaning = listed(
+            [f"{math(f'f_{i}')} is {self.value(v)}" for i, v in slots if v is not self._net.root]
         )
+        functions = f"{math(f'L = g({applied})')} with {math('x =')} {own}, where {meaning}."
         return PATHS, why, functions
 
     def entrywise(self, node: Expr) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class Written:
 
     def shaped(self) -> str:
         """LaTeX with the shape beneath every factor; • marks what the forward pass stored."""
-        text = self.marked
+        text = re.sub("(\ue002)(?=\ue000)", r"\1\\,", self.marked)  # shapes do not touch
         for i, factor in enumerate(self.factors):
             start, end = f"\ue000{i}\ue001", "\ue002"
             at = text.index(start)
@@ -113,9 +114,11 @@ class Writer:
         assert term.through is not None
         own = label(self._net.targets[x])
         inner = f"f_{i}" if i else "f"
+        if one:  # the loss itself: x stands in a place of its own
+            own_shape = shape_axes(x.axes, self._net.orientation)
+            direct = Factor("", own_shape, x.sizes)
+            return printer.marked(Tex(rf"\partial_{i} g", POWER), direct).text
         rate = printer.marked(Tex(f"{inner}'({own})", POWER), self._map(term.through, x)).text
-        if one:
-            return rate
         outer = rf"\partial_{i} g" if i else f"g'(f({own}))"
         factor = printer.factor(term.cotangent)
         return printer.marked(Tex(outer, POWER), factor).text + DOT + rate

@@ -20,7 +20,7 @@ from tests.mutants import mutants
 from tests.randomgraphs import graph
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.net"))
-RANDOM_NETWORKS = 300
+RANDOM_NETWORKS = 200
 RANDOM_GRAPHS = 20
 WITH_DERIVATIVE = [name for name, op in OPS.items() if op.vjp]
 
