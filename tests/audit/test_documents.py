@@ -35,6 +35,21 @@ def test_the_source_document_003_has_four_models_and_twelve_correct_gradients():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(r"\frac{2}{m}", r"\frac{1}{m}"), (r"\hat{y} - y", r"y - \hat{y}"), ("&= ", "&= -")],
+)
+def test_each_gradient_of_the_source_document_003_altered_is_found(old, new):
+    path = seed("003")
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for finding in cr.audit(path).gradients:
+        changed = list(lines)
+        assert old in changed[finding.line - 1]
+        changed[finding.line - 1] = changed[finding.line - 1].replace(old, new)
+        report = cr.audit("\n".join(changed), diagnose=False)
+        assert [e.line for e in report.wrong] == [finding.line]
+
+
 @pytest.mark.seed("001-09", "001-10", "001-11", "001-12", "001-13")
 def test_the_source_document_001_is_checked_against_what_its_words_say():
     report = cr.audit(seed("001"))
