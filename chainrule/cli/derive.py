@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from chainrule.cli.options import Json, Output, Overwrite, names, network_file, refuse_loss
 from chainrule.errors import ParameterError
+
+if TYPE_CHECKING:
+    from chainrule.derivation import Derivation
 
 EXPLAINED = ("index", "outputs")
 """Notations whose symbols are not the names in the file."""
@@ -26,9 +30,10 @@ def derive(
     notation: Literal["matrix", "index", "chain", "outputs"] = "matrix",
     examples: Literal["columns", "rows"] | None = None,
     dictionary: bool = False,
+    read_back: bool = False,
     output: Output = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> int:
     """Show the equations or the code of both passes of a network.
 
     Every derivative is worked out from the definition in the file, nothing in which is ever
@@ -51,14 +56,15 @@ def derive(
         examples: Lay the examples out as columns or as rows, all equations with them.
         dictionary: Say what each symbol is in the other notations and in the code. Said anyway
             where --notation is index or outputs, and where --examples turns the network round.
+        read_back: Read the matrix equations back, from LaTeX and from plain characters, evaluate
+            them at random arrays and compare them with the code. Exit code 1 if they differ.
     """
     from chainrule.cli.output import json_text, write
     from chainrule.derivation import derive as derivation
 
-    chosen = {"--latex": latex, "--python": python, "--text": text, "--json": json}
-    given = [option for option, on in chosen.items() if on]
-    if len(given) > 1:
-        raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
+    _refuse_two({"--latex": latex, "--python": python, "--text": text, "--json": json})
+    if read_back:
+        _refuse_layouts(notation, examples)
     refuse_loss(output, [file], overwrite=overwrite)
     d = derivation(network_file(file, ".net"), names(wrt, "--wrt"))
     if json:
@@ -71,3 +77,27 @@ def derive(
             explained = d.dictionary(notation, examples)
             shown.append(explained.latex() if latex else explained.text())
         write("\n\n".join(shown), output)
+    return _compared(d) if read_back else 0
+
+
+def _refuse_two(chosen: Mapping[str, bool]) -> None:
+    """Raise a ParameterError if more than one form is asked for."""
+    given = [option for option, on in chosen.items() if on]
+    if len(given) > 1:
+        raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
+
+
+def _refuse_layouts(notation: str, examples: str | None) -> None:
+    """Raise a ParameterError for equations that cannot be read back."""
+    if notation != "matrix" or examples:
+        what = "--read-back is for the matrix equations in the layout of the file"
+        raise ParameterError(what, hint="Leave --notation and --examples out")
+
+
+def _compared(d: Derivation) -> int:
+    """Say whether the printed equations are what the code computes; the exit code."""
+    from chainrule.cli.output import note
+
+    report = d.round_trip()
+    note(str(report))
+    return 0 if report.ok else 1
