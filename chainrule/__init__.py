@@ -26,6 +26,7 @@ _PUBLIC = {
     "explain.outputs": ("per_output", "PerOutput"),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
     "definition": ("with_loss",),
+    "diagnose.checking": ("check_backward",),
     "expr": ("Definition", "Expr"),
     "nn": ("mlp", "dense", "without_dropout"),
     "check.lint": ("lint", "LintReport"),
@@ -36,6 +37,8 @@ _PUBLIC = {
         "SGD", "Momentum", "Nesterov", "RMSprop", "Adagrad", "Adam", "AdamW",
         "Initialiser", "Schedule", "EarlyStopping",
     ),
+    "auditing.auditor": ("audit",),
+    "auditing.report": ("AuditReport",),
     "estimators": ("Classifier", "Regressor"),
     "ops.arithmetic": (
         "exp", "log", "log1p", "expm1", "sqrt", "square", "tanh", "erf", "sign", "maximum",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from cyclopts import App, Group, Parameter
 
 from chainrule import __version__
+from chainrule.cli.audit import audit
 from chainrule.cli.bench import bench
 from chainrule.cli.check import check
 from chainrule.cli.derive import derive
@@ -36,6 +37,7 @@ COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
         "show": show,
         "ops": ops,
     },
+    "Check what others wrote": {"audit": audit},
     "Train one and use it": {
         "train": train,
         "predict": predict,

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from chainrule.cli.options import Json, Output, Overwrite, names, network_file, refuse_loss
+from chainrule.cli.options import Json, Output, Overwrite, Seed, names, network_file, refuse_loss
 from chainrule.errors import ParameterError
 
 if TYPE_CHECKING:
+<<<<<<< HEAD
     from chainrule.derivation import Derivation
+=======
+    from chainrule.explain.steps import Steps
+    from chainrule.explain.verify import StepsReport
+>>>>>>> main
 
 EXPLAINED = ("index", "outputs")
 """Notations whose symbols are not the names in the file."""
@@ -30,7 +35,14 @@ def derive(
     notation: Literal["matrix", "index", "chain", "outputs"] = "matrix",
     examples: Literal["columns", "rows"] | None = None,
     dictionary: bool = False,
+<<<<<<< HEAD
     read_back: bool = False,
+=======
+    steps: bool = False,
+    only: Annotated[str | None, Parameter(metavar="W_1,b_1")] = None,
+    spelling: Literal["both", "function", "leibniz"] = "both",
+    seed: Seed = 0,
+>>>>>>> main
     output: Output = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -43,6 +55,10 @@ def derive(
         chainrule derive examples/chain.net --notation chain --latex
         chainrule derive examples/cs230/two_sigmoid.net --notation index
         chainrule derive examples/cs230/two_sigmoid.net --examples rows
+        chainrule derive examples/cs230/two_sigmoid.net --steps --only W_1
+
+    With --steps every line is evaluated at a random point and compared with the one before; exit
+    code 1 if two differ.
 
     Args:
         file: The network, FILE.net: one line for each parameter, input and value.
@@ -50,6 +66,10 @@ def derive(
         latex: Equations as LaTeX (two align environments).
         python: The NumPy function that computes loss and gradients.
         text: Equations in plain characters (what is shown anyway).
+        steps: The derivation line by line, each with its rule and the shape of every factor.
+        only: With --steps: these derivatives and what leads to them.
+        spelling: With --steps: the chain rule as function h′(x) = g′(f(x)) f′(x), as leibniz
+            dz/dx = dz/dy · dy/dx, or both.
         notation: matrix as in CS230; index: a_j and w_jk of numbered layers, sums written out;
             chain: networks of single numbers as recurrences; outputs: parts for each example and
             each output.
@@ -62,19 +82,33 @@ def derive(
     from chainrule.cli.output import json_text, write
     from chainrule.derivation import derive as derivation
 
+<<<<<<< HEAD
     _refuse_two({"--latex": latex, "--python": python, "--text": text, "--json": json})
     if read_back:
         _refuse_layouts(notation, examples)
+=======
+    chosen = {"--latex": latex, "--python": python, "--text": text, "--json": json}
+    given = [option for option, on in chosen.items() if on]
+    if len(given) > 1:
+        raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
+    _refuse_without_steps(steps, only, spelling)
+    if steps:
+        _refuse_with_steps(python, notation, examples, dictionary)
+>>>>>>> main
     refuse_loss(output, [file], overwrite=overwrite)
     d = derivation(network_file(file, ".net"), names(wrt, "--wrt"))
+    if steps:
+        shown = d.steps(names(only, "--only"), spelling)
+        return _show_steps(shown, shown.check(seed), output, latex=latex, json=json)
     if json:
         write(json_text(d.json(notation, examples)), output)
     elif python:
         write(d.python(examples).rstrip(), output)
     else:
-        shown = [d.latex(None, notation, examples) if latex else d.text(notation, examples)]
+        parts = [d.latex(None, notation, examples) if latex else d.text(notation, examples)]
         if dictionary or notation in EXPLAINED or d.turns(examples):
             explained = d.dictionary(notation, examples)
+<<<<<<< HEAD
             shown.append(explained.latex() if latex else explained.text())
         write("\n\n".join(shown), output)
     return _compared(d) if read_back else 0
@@ -101,3 +135,48 @@ def _compared(d: Derivation) -> int:
     report = d.round_trip()
     note(str(report))
     return 0 if report.ok else 1
+=======
+            parts.append(explained.latex() if latex else explained.text())
+        write("\n\n".join(parts), output)
+    return 0
+
+
+def _refuse_without_steps(steps: bool, only: str | None, spelling: str) -> None:
+    """Raise a ParameterError for options that need --steps."""
+    if not steps and only is not None:
+        raise ParameterError("--only goes with --steps", hint="Use --wrt, or say --steps")
+    if not steps and spelling != "both":
+        raise ParameterError("--spelling goes with --steps", hint="Say --steps")
+
+
+def _refuse_with_steps(python: bool, notation: str, examples: str | None, dictionary: bool) -> None:
+    """Raise a ParameterError for options that --steps cannot follow."""
+    if python:
+        raise ParameterError("--steps and --python exclude each other", hint="Choose one")
+    if notation != "matrix":
+        raise ParameterError(f"--steps has no notation {notation!r}", hint="Leave --notation out")
+    for option, given in {"--examples": examples is not None, "--dictionary": dictionary}.items():
+        if given:
+            raise ParameterError(f"--steps and {option} exclude each other", hint="Choose one")
+
+
+def _show_steps(
+    steps: Steps, report: StepsReport, output: Path | None, *, latex: bool, json: bool
+) -> int:
+    """The lines, and what came out when each was evaluated."""
+    from chainrule.cli.output import columns, json_text, note, write
+
+    if json:
+        write(json_text({**steps.json(), "check": report.json()}), output)
+    elif latex:
+        write(steps.latex(), output)
+        note(str(report))
+    else:
+        write(f"{steps.text(columns())}\n\n{_sentence(report)}", output)
+    return 0 if report.ok else 1
+
+
+def _sentence(report: StepsReport) -> str:
+    text = str(report)
+    return text[:1].upper() + text[1:]
+>>>>>>> main

@@ -12,6 +12,10 @@ _SYMBOLS = {
     r"\intercal": "ᵀ",
     r"\odot": "⊙",
     r"\cdot": "·",
+    r"\times": "×",
+    r"\to": "→",
+    r"\mapsto": "↦",
+    r"\bullet": "•",
     r"\vec{1}": "1⃗",
     r"\sigma": "σ",
     r"\sum": "Σ",
@@ -71,6 +75,8 @@ _BELOW_ONE = f"(?:[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]+|_[A-Za-z0-9]+{_E
 _ONE_SYMBOL = re.compile(
     f"[0-9.]+|[∂d]?(?:[^\\W\\d_][{_MARKS}]?|{_WORD}[^{_WORD}{_END}]*{_END}){_BELOW_ONE}"
 )
+# ∂ alone, or of something in parentheses
+_CHANGE = re.compile(r"∂(\((?:[^()]|\([^()]*\))*\))?")
 _GROUP = r"\{([^{}]*)\}"
 
 
@@ -150,7 +156,8 @@ def _symbol(match: re.Match[str]) -> str:
 
 def _is_one(text: str) -> bool:
     """Whether a numerator or denominator reads as one symbol without parentheses."""
-    return bool(_ONE_SYMBOL.fullmatch(text) or _WITH_INDICES.fullmatch(text))
+    forms = (_ONE_SYMBOL, _WITH_INDICES, _CHANGE)
+    return any(form.fullmatch(text) for form in forms)
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -160,7 +167,7 @@ def _fraction(match: re.Match[str]) -> str:
     before = match.string[: match.start()].rstrip()[-1:]
     after = match.string[match.end() :][:1]
     if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
-        apart = (after.isalnum() and after != "ᵀ") or after == _WORD
+        apart = (after.isalnum() and after != "ᵀ") or after == _WORD or (upper == "∂" and after)
         return f"{text} " if apart else text
     beside = (
         before.isalnum() or before in _ENDS_A_FACTOR or after.isalnum() or after in _BEGINS_A_FACTOR
