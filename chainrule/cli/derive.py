@@ -56,6 +56,7 @@ def derive(
     notation: Notation = "matrix",
     examples: Layout = None,
     dictionary: bool = False,
+    read_back: bool = False,
     steps: bool = False,
     only: Only = None,
     spelling: Spelling = "both",
@@ -86,6 +87,8 @@ def derive(
         steps: The derivation line by line, each with its rule and the shape of every factor.
         dictionary: Say what each symbol is in the other notations and in the code. Said anyway
             where --notation is index or outputs, and where --examples turns the network round.
+        read_back: Read the matrix equations back, from LaTeX and from plain characters, evaluate
+            them at random arrays and compare them with the code. Exit code 1 if they differ.
     """
     from chainrule.derivation import derive as derivation
 
@@ -94,11 +97,13 @@ def derive(
     _refuse_without_steps(steps, only, spelling)
     refuse_loss(output, [file], overwrite=overwrite)
     d = derivation(network_file(file, ".net"), names(wrt, "--wrt"))
+    if read_back:
+        _refuse_layouts(steps, notation, examples)
     if steps:
         _refuse_with_steps(form, notation, examples, dictionary)
         return _show_steps(d.steps(names(only, "--only"), spelling), seed, form, output)
     _show_equations(d, notation, examples, dictionary, form, output)
-    return 0
+    return _compared(d) if read_back else 0
 
 
 def _one_of(chosen: dict[str, bool]) -> str:
@@ -126,6 +131,24 @@ def _refuse_with_steps(form: str, notation: str, examples: str | None, dictionar
     for option, given in {"--examples": examples is not None, "--dictionary": dictionary}.items():
         if given:
             raise ParameterError(f"--steps and {option} exclude each other", hint="Choose one")
+
+
+def _refuse_layouts(steps: bool, notation: str, examples: str | None) -> None:
+    """Raise a ParameterError for equations that cannot be read back."""
+    if steps:
+        raise ParameterError("--steps and --read-back exclude each other", hint="Choose one")
+    if notation != "matrix" or examples:
+        what = "--read-back is for the matrix equations in the layout of the file"
+        raise ParameterError(what, hint="Leave --notation and --examples out")
+
+
+def _compared(d: Derivation) -> int:
+    """Say whether the printed equations are what the code computes; the exit code."""
+    from chainrule.cli.output import note
+
+    report = d.round_trip()
+    note(str(report))
+    return 0 if report.ok else 1
 
 
 def _show_equations(
