@@ -62,8 +62,8 @@ _ABOVE = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 _ONE_SYMBOL = re.compile(
     "[0-9.]+|[∂d]?[^\\W\\d_]\\u0302?[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]*|[∂d]?[^\\W\\d_]{2,}[₀₁₂₃₄₅₆₇₈₉]*"
 )
-# ∂ alone, or of something in parentheses
-_CHANGE = re.compile(r"∂(\((?:[^()]|\([^()]*\))*\))?")
+# ∂ alone, of something in parentheses, or of a function
+_CHANGE = re.compile(r"∂[^\s()]*(\((?:[^()]|\([^()]*\))*\))?")
 _GROUP = r"\{([^{}]*)\}"
 
 
