@@ -80,6 +80,7 @@ div = binary(
     summary="Quotient, element by element.",
     vjp=lambda g, y, a, b: (g / b, -(g * y / b)),
     tex=r"\frac{{{0}}}{{{1}}}",
+    binds=POWER,
     domain=((-3, 3), (0.3, 3)),
     source="quotient rule, written with the quotient itself: d(a/b)/db = −(a/b)/b",
 )
@@ -233,7 +234,7 @@ clip = unary(
     attrs={"low": ..., "high": ...},
     body=lambda x, low, high: minimum(maximum(x, low), high),
     vjp=lambda g, y, x, low, high: (g * (x >= low) * (x <= high),),
-    tex=r"\operatorname{{clip}}_{{[{low:g}, {high:g}]}}{0:call}",
+    tex=r"\operatorname{{clip}}_{{[{low}, {high}]}}{0:call}",
     layouts=tuple(Layout(u.inputs, {"low": -1.0, "high": 1.5}) for u in UNARY),
     mistakes=(
         *(Mistake(m.inputs, m.says, {"low": 0, "high": 1}) for m in UNARY_MISTAKES),

@@ -72,6 +72,14 @@ def _cross_entropy_body(
     return reduced(each, w, examples, reduction)
 
 
+def plain_cross_entropy(
+    z: Expr, t: Expr, *w: Expr, over: str, label_smoothing: float, examples: str, reduction: str
+) -> Expr:
+    """The body as books write it: without the case of a class that is ruled out and not wanted."""
+    each = -(_targets(z, t, over, label_smoothing) * log_softmax(z, over))
+    return reduced(each, w, examples, reduction)
+
+
 def _cross_entropy_vjp(
     g: Expr, y: Expr, z: Expr, t: Expr, *w: Expr,
     over: str, label_smoothing: float, examples: str, reduction: str,
@@ -90,9 +98,15 @@ def _cross_entropy_vjp(
 
 
 def _cross_entropy_tex(attrs: Mapping[str, Any], inputs: tuple[Expr, ...]) -> str:
-    labels = inputs[1].kind == "int" and not attrs["label_smoothing"]
     log_p = r"\log\operatorname{{softmax}}{0:call}"
-    pattern = normalised("", log_p + "_{{{1}}}" if labels else r"{1:pow} \odot " + log_p, "-")
+    each = log_p + "_{{{1}}}" if inputs[1].kind == "int" else r"{1:pow} \odot " + log_p
+    if attrs["label_smoothing"]:
+        wanted = (
+            r"\operatorname{{onehot}}_{{{over}}}{1:call}" if inputs[1].kind == "int" else "{1:had}"
+        )
+        smoothed = r"(1 - {label_smoothing})" + wanted + r" + \frac{{{label_smoothing}}}{{{over}}}"
+        each = rf"\left({smoothed}\right) \odot {log_p}"
+    pattern = normalised("", each, "-")
     return pattern if isinstance(pattern, str) else pattern(attrs, inputs)
 
 

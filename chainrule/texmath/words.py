@@ -1,0 +1,80 @@
+"""Names of functions, as they are spelled in papers, notebooks and terminals."""
+
+from __future__ import annotations
+
+SPELLINGS = {
+    "sigma": "sigma",
+    "sigmoid": "sigmoid",
+    "logistic": "sigmoid",
+    "expit": "sigmoid",
+    "sigm": "sigmoid",
+    "exp": "exp",
+    "log": "log",
+    "ln": "log",
+    "tanh": "tanh",
+    "sinh": "sinh",
+    "cosh": "cosh",
+    "sin": "sin",
+    "cos": "cos",
+    "arctan": "arctan",
+    "atan": "arctan",
+    "erf": "erf",
+    "sign": "sign",
+    "sgn": "sign",
+    "abs": "abs",
+    "sqrt": "sqrt",
+    "square": "square",
+    "relu": "relu",
+    "lrelu": "leaky_relu",
+    "leakyrelu": "leaky_relu",
+    "leaky_relu": "leaky_relu",
+    "elu": "elu",
+    "selu": "selu",
+    "gelu": "gelu",
+    "silu": "silu",
+    "swish": "silu",
+    "softplus": "softplus",
+    "softmax": "softmax",
+    "logsumexp": "logsumexp",
+    "lse": "logsumexp",
+    "log_softmax": "log_softmax",
+    "logsoftmax": "log_softmax",
+    "log_sigmoid": "log_sigmoid",
+    "logsigmoid": "log_sigmoid",
+    "max": "max",
+    "maximum": "max",
+    "min": "min",
+    "minimum": "min",
+    "sum": "sum",
+    "mean": "mean",
+    "average": "mean",
+    "avg": "mean",
+    "argmax": "argmax",
+    "clip": "clip",
+    "where": "where",
+    "huber": "huber",
+    "onehot": "onehot",
+    "one_hot": "onehot",
+    "step": "step",
+    "heaviside": "step",
+    "diag": "diag",
+    "tr": "trace",
+    "trace": "trace",
+    "norm": "norm",
+    "transpose": "transpose",
+    "dot": "dot",
+    "matmul": "dot",
+    "outer": "outer",
+    "multiply": "multiply",
+    "reciprocal": "reciprocal",
+    "stop": "stop",
+}
+"""Spelling in lower case → canonical name."""
+
+LETTERS = ("sigma", "f", "g", "h", "phi", "psi")
+"""Symbols that are functions where a bracket or a prime follows, unless they are known names."""
+
+
+def function(word: str) -> str:
+    """The canonical name of the function that `word` spells, or ""."""
+    return SPELLINGS.get(word.lower().replace(" ", "").replace("-", "_"), "")
