@@ -17,11 +17,11 @@ from chainrule.check.evaluate import Graph
 from chainrule.emit.equations import equations
 from chainrule.emit.plain import plain
 from chainrule.emit.tex import orientations
-from chainrule.errors import GraphError
+from chainrule.errors import FormulaError, GraphError
 from chainrule.expr import EXAMPLES, Expr, postorder
 from chainrule.plan.derived import Derived
 from chainrule.run.reference import Reference
-from chainrule.texmath import Symbol, evaluate, name, parse_equation
+from chainrule.texmath import Symbol, evaluate, name, parse_equation, spell
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -70,9 +70,8 @@ def reading(found: Derived, sizes: Mapping[str, int]) -> Reading:
     axes |= {f"d{loss}/d{key}": a for key, a in axes.items()}
     axes[loss] = ()
     one_axis = {key: turned.get(a[0], "column") for key, a in axes.items() if len(a) == 1}
-    wide = [x.axes for x in postorder(found.value) if len(x.axes) == 2 and EXAMPLES in x.axes]
-    rows = sum(a[0] == EXAMPLES for a in wide)
-    return Reading(axes, sizes, one_axis, "rows" if 2 * rows > len(wide) else "columns")
+    examples = "columns" if turned.get(EXAMPLES, "row") == "row" else "rows"
+    return Reading(axes, sizes, one_axis, examples)
 
 
 def read_back(lines: Iterable[str], how: Reading, given: Mapping[str, Array]) -> dict[str, Array]:
@@ -91,7 +90,8 @@ def read_back(lines: Iterable[str], how: Reading, given: Mapping[str, Array]) ->
     found: dict[str, Array] = {}
     for line in lines:
         left, right = parse_equation(line, [*values, *how.axes])
-        assert isinstance(left, Symbol)
+        if not isinstance(left, Symbol):
+            raise FormulaError(f"{spell(left)!r} on the left is not one name")
         found[left.key] = values[left.key] = evaluate(
             right,
             values,

@@ -54,9 +54,17 @@ _ACCENTS = {r"\hat": "\u0302", r"\bar": "\u0304", r"\tilde": "\u0303"}
 _BELOW = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
 _BELOW_LETTERS = {"i": "ᵢ", "j": "ⱼ"}
 _ABOVE = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
+# A word begins and ends with the first two until the line is ready, and one that stands below a
+# symbol ends with the third: each is one symbol, set apart from what follows.
+_WORD, _END, _END_BELOW = "\ue000", "\ue001", "\ue002"
+_MARKS = "\u0302\u0303\u0304"
+_LETTER = "A-Za-z0-9∂Σα-ωΑ-Ω"
+_ENDS_A_FACTOR = (*")ᵀ⃗²", _END, _END_BELOW, *_MARKS)
+_BEGINS_A_FACTOR = (*"(‖Σ√|\\1", _WORD)
 # one number, or one letter or word with its accent and subscript, perhaps with ∂ or d in front
+_BELOW_ONE = f"(?:[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]+|_[A-Za-z0-9]+{_END_BELOW})*"
 _ONE_SYMBOL = re.compile(
-    "[0-9.]+|[∂d]?[^\\W\\d_]\\u0302?[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]*|[∂d]?[^\\W\\d_]{2,}[₀₁₂₃₄₅₆₇₈₉]*"
+    f"[0-9.]+|[∂d]?(?:[^\\W\\d_][{_MARKS}]?|{_WORD}[^{_WORD}{_END}]*{_END}){_BELOW_ONE}"
 )
 _GROUP = r"\{([^{}]*)\}"
 
@@ -67,24 +75,39 @@ def plain(line: str) -> str:
     >>> plain(r"\frac{\partial\mathcal{L}}{\partial w} &= \frac{2}{m}(\hat{y} - y)x^\intercal")
     '∂L/∂w = (2/m)(ŷ - y)xᵀ'
     """
-    text = line
+    text = re.sub(r"\\(?:mathrm|text)" + _GROUP, rf"{_WORD}\1{_END}", line)
     for accent, mark in _ACCENTS.items():
-        text = re.sub(re.escape(accent) + _GROUP, rf"\g<1>{mark}", text)
+        text = re.sub(
+            re.escape(accent) + _GROUP,
+            lambda m, mark=mark: m[1].removesuffix(_END) + mark + _END * m[1].endswith(_END),
+            text,
+        )
     text = _WORDS.sub(_symbol, text)
     text = re.sub(r"(?<=[\w)])\\operatorname", r" \\operatorname", text)
-    text = re.sub(r"\\(?:mathrm|operatorname|text)" + _GROUP, r"\1", text)
+    text = re.sub(r"\\operatorname" + _GROUP, r"\1", text)
     before = ""
     while text != before:  # the innermost groups first
         before = text
         text = re.sub(
-            "_" + _GROUP + r"|_([A-Za-z0-9])", lambda m: _lowered(m[1] or m[2] or ""), text
+            "_" + _GROUP + rf"|_([A-Za-z0-9])(?!\w*{_END_BELOW})",
+            lambda m: _lowered(m[1] or m[2] or ""),
+            text,
         )
         text = re.sub(r"\^" + _GROUP + r"|\^([0-9ᵀ])", lambda m: _raised(m[1] or m[2] or ""), text)
         text = re.sub(r"√" + _GROUP, r"√(\1)", text)
         text = re.sub(r"\\frac" + _GROUP + _GROUP, _fraction, text)
     text = re.sub(r"\\([#$%&_{}])", r"\1", text).replace("log (", "log(")
     text = re.sub(r"\| ([^|]*) \|", r"|\1|", text)
-    return unicodedata.normalize("NFC", re.sub(r" +", " ", text).strip())
+    return unicodedata.normalize("NFC", re.sub(r" +", " ", _apart(text)).strip())
+
+
+def _apart(text: str) -> str:
+    """Words set apart from the symbols and brackets beside them."""
+    before = rf"(?<=[\w)⃗{_MARKS}{_END}{_END_BELOW}])"
+    text = re.sub(before + _WORD, f" {_WORD}", text)
+    text = re.sub(rf"{_END}(?=[({_LETTER}\\√‖|])", f"{_END} ", text)
+    text = re.sub(rf"{_END_BELOW}(?=[{_LETTER}])", " ", text)
+    return re.sub(f"[{_WORD}{_END}{_END_BELOW}]", "", text)
 
 
 def _symbol(match: re.Match[str]) -> str:
@@ -100,23 +123,27 @@ def _fraction(match: re.Match[str]) -> str:
     upper, lower = (part.replace("∂ ", "∂").strip() for part in match.groups())
     shown = [part if _ONE_SYMBOL.fullmatch(part) else f"({part})" for part in (upper, lower)]
     text = f"{shown[0]}/{shown[1]}"
-    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    before = match.string[: match.start()].rstrip()[-1:]
+    after = match.string[match.end() :][:1]
     if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
-        return f"{text} " if after.isalnum() else text
+        return f"{text} " if after.isalnum() or after == _WORD else text
     beside = (
-        before.isalnum() or before in tuple(")ᵀ⃗") or after.isalnum() or after in tuple("(‖Σ\\1")
+        before.isalnum() or before in _ENDS_A_FACTOR or after.isalnum() or after in _BEGINS_A_FACTOR
     )
     return f"({text})" if beside and (before or after) else text
 
 
 def _lowered(text: str) -> str:
+    if _WORD in text:
+        inner = text.replace(_WORD, "").replace(_END, "")
+        return f"_{inner}{_END_BELOW}" if re.fullmatch(r"\w+", inner) else f"_({inner})"
     if re.fullmatch(r"[0-9+-]+", text):
         return text.translate(_BELOW)
     if re.fullmatch(r"[ij]([+-][0-9]+)?", text):
         return _BELOW_LETTERS[text[0]] + text[1:].translate(_BELOW)
     if text.startswith("["):
         return text
-    return f"_{text}" if re.fullmatch(r"\w+", text) else f"_({text})"
+    return f"_{text}{_END_BELOW}" if re.fullmatch(r"\w+", text) else f"_({text})"
 
 
 def _raised(text: str) -> str:

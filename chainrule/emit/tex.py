@@ -26,6 +26,7 @@ ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde"}
 _SPECIAL = {c: rf"\{c}" for c in "#$%&_{}"} | {"\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge "}
 _LEVELS = {"sum": SUM, "had": HADAMARD, "prod": PRODUCT, "pow": POWER, "atom": ATOM}
 ROW, COLUMN = "row", "column"
+EACH_EXAMPLE = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
 
 
 def label(name: str) -> str:
@@ -66,6 +67,8 @@ class Tex:
 
     text: str
     binds: int
+    turned: Tex | None = None
+    """What this is the transpose of."""
 
     @property
     def tall(self) -> bool:
@@ -164,12 +167,31 @@ class Printer:
 
     def _from_record(self, node: Expr) -> Tex:
         op = OPS[node.op]
-        attrs = {k: ", ".join(v) if isinstance(v, tuple) else v for k, v in node.attrs if _plain(v)}
-        template = op.tex if isinstance(op.tex, str) else op.tex(attrs, node.inputs)
+        attrs = {k: _spelled(v) for k, v in node.attrs if _plain(v)}
+        template = op.tex if isinstance(op.tex, str) else op.tex(dict(node.attrs), node.inputs)
         if op.tex_array and node.axes:
             template = op.tex_array
+        template = self._along(template, node)
         operands = [_Operand(self._like(x, node)) for x in node.inputs]
-        return Tex(string.Formatter().vformat(template, operands, attrs), op.binds)
+        text = string.Formatter().vformat(template, operands, attrs)
+        tex = Tex(text, SUM if text.startswith("-") else op.binds)
+        if len(node.axes) != 1 or len(node.inputs[0].axes) != 2:
+            return tex
+        kept = ROW if node.axes[0] == node.inputs[0].axes[1] else COLUMN
+        return self.oriented(tex, kept, node.axes)
+
+    def _along(self, template: str, node: Expr) -> str:
+        """The axis of a softmax below it, where it is not that of the classes of each example."""
+        x = node.inputs[0] if node.inputs else node
+        if node.op not in EACH_EXAMPLE or len(x.axes) < 2:
+            return template
+        over = node["over"] if isinstance(node["over"], str) else node["over"][0]
+        examples = x.axes[-1] if self.orientation.get(EXAMPLES, ROW) == ROW else x.axes[0]
+        if examples == EXAMPLES != over:
+            return template
+        below = label(over).replace("{", "{{").replace("}", "}}")
+        pattern = r"\\operatorname\{\{(softmax|logsumexp)\}\}"
+        return re.sub(pattern, lambda m: rf"{m[0]}_{{{{{below}}}}}", template)
 
     def _like(self, x: Expr, node: Expr) -> Tex:
         """An elementwise operand, transposed where its axes stand the other way round."""
@@ -196,13 +218,20 @@ class Printer:
         return transposed(tex) if turned else tex
 
 
+def _spelled(value: Any) -> Any:
+    """An attribute as it stands in an equation: axes, and numbers with all their digits."""
+    if isinstance(value, float):
+        return number(value).text
+    return ", ".join(label(axis) for axis in value) if isinstance(value, tuple) else value
+
+
 def _plain(value: Any) -> bool:
     return not isinstance(value, tuple) or all(isinstance(part, str) for part in value)
 
 
 def transposed(tex: Tex) -> Tex:
-    """The transpose of a piece."""
-    return Tex(rf"{tex.at(ATOM)}^\intercal", POWER)
+    """The transpose of a piece; of a transpose what it was."""
+    return tex.turned or Tex(rf"{tex.at(ATOM)}^\intercal", POWER, tex)
 
 
 def number(value: float) -> Tex:
@@ -228,6 +257,8 @@ def _contract(p: Printer, node: Expr) -> Tex | None:
     a, b = node.inputs
     over = tuple(axis for axis in node["over"] if axis != "1") or node["over"]
     shared = [axis for axis in a.axes if axis in b.axes and axis not in over]
+    if len({*a.axes, *b.axes}) <= 2 and (shared or len(over) > 1):
+        return _product_summed(p, node)
     if shared or len(over) > 1 or len(a.axes) > 2 or len(b.axes) > 2:
         return _indexed(p, node)
     if not over:  # an outer product: a column times a row
@@ -238,6 +269,16 @@ def _contract(p: Printer, node: Expr) -> Tex | None:
     right = p.as_matrix(b, first=over[0]).at(PRODUCT)
     natural = COLUMN if len(a.axes) == 2 else ROW
     return p.oriented(Tex(join(left, right), PRODUCT), natural, node.axes)
+
+
+def _product_summed(p: Printer, node: Expr) -> Tex:
+    """A contraction that is no matrix product, as a product entry by entry that is added up."""
+    a, b = sorted(node.inputs, key=lambda x: -len(x.axes))
+    turned = len(b.axes) == 2 and b.axes != a.axes
+    factor = transposed(p.tex(b)) if turned else p.tex(b)
+    text = rf"{_Operand(p.tex(a)):left} \odot {factor.at(POWER)}"
+    over = tuple(axis for axis in node["over"] if axis != "1")
+    return _ones_around(p, Tex(text, HADAMARD), a.axes, over, node.axes)
 
 
 def _turn(p: Printer, x: Expr, wanted: str) -> Tex:
@@ -259,16 +300,19 @@ def _sum(p: Printer, node: Expr) -> Tex | None:
         return tex
     if len(x.axes) > 2:
         return None
-    rows = x.axes[0] if len(x.axes) == 2 else None
-    columns = x.axes[-1] if len(x.axes) == 2 or p.orientation[x.axes[0]] == ROW else None
-    rows = x.axes[0] if len(x.axes) == 1 and columns is None else rows
+    return _ones_around(p, tex, x.axes, over, node.axes)
+
+
+def _ones_around(p: Printer, tex: Tex, axes: Axes, over: Axes, kept: Axes) -> Tex:
+    """The sum over some axes of a piece with one axis or two, as products with ones."""
+    columns = axes[-1] if len(axes) == 2 or p.orientation[axes[0]] == ROW else None
+    rows = axes[0] if len(axes) == 2 or columns is None else None
     text = tex.at(PRODUCT)
     if columns in over:
         text = join(text, r"\vec{1}")
     if rows in over:
         text = join(r"\vec{1}^\intercal", text)
-    natural = COLUMN if columns in over else ROW
-    return p.oriented(Tex(text, PRODUCT), natural, node.axes)
+    return p.oriented(Tex(text, PRODUCT), COLUMN if columns in over else ROW, kept)
 
 
 def _expand(p: Printer, node: Expr) -> Tex | None:
@@ -303,6 +347,15 @@ def _rename(p: Printer, node: Expr) -> Tex | None:
     return p.tex(node.inputs[0])
 
 
+def _one_hot(p: Printer, node: Expr) -> Tex | None:
+    """A column for each label that stands in a row, a row for each label of a column."""
+    labels = node.inputs[0]
+    tex = p._from_record(node)
+    if not labels.axes:
+        return p.oriented(tex, COLUMN, node.axes)
+    return transposed(tex) if p.orientation[labels.axes[0]] == ROW else tex
+
+
 _BY_PLACE: dict[str, Callable[[Printer, Expr], Tex | None]] = {
     "mul": _mul,
     "contract": _contract,
@@ -311,4 +364,5 @@ _BY_PLACE: dict[str, Callable[[Printer, Expr], Tex | None]] = {
     "transpose": _transpose,
     "concat": _concat,
     "rename": _rename,
+    "one_hot": _one_hot,
 }

@@ -6,6 +6,7 @@ A derivative is written with the value wherever that is shorter.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from chainrule.expr import Axes, Expr
@@ -33,6 +34,7 @@ from chainrule.ops.record import (
     Layout,
     Mistake,
     Op,
+    Tex,
     register,
 )
 from chainrule.ops.structure import expand, max_, names, require, stop_gradient, sum_
@@ -78,6 +80,16 @@ def _with(op_attrs: dict[str, float]) -> dict[str, Any]:
     return {"layouts": layouts, "mistakes": mistakes}
 
 
+def _with_option(function: str, option: str, usual: float) -> Tex:
+    """The equation of a function whose option stands below it unless it has its usual value."""
+
+    def tex(attrs: Mapping[str, Any], inputs: tuple[Expr, ...]) -> str:
+        below = "" if float(attrs[option]) == usual else rf"_{{{{{{{option}}}}}}}"
+        return rf"\operatorname{{{{{function}}}}}{below}{{0:call}}"
+
+    return tex
+
+
 leaky_relu = unary(
     "leaky_relu",
     summary="x where positive, slope · x elsewhere; at 0 the derivative is the slope.",
@@ -85,7 +97,7 @@ leaky_relu = unary(
     attrs={"slope": 0.01},
     body=lambda x, slope: where(x > 0, x, slope * x),
     vjp=lambda g, y, x, slope: (where(x > 0, g, slope * g),),
-    tex=r"\operatorname{{lrelu}}{0:call}",
+    tex=_with_option("lrelu", "slope", 0.01),
     smooth=False,
     edges=(Edge(0, 0, 0.01), Edge(INF, INF, 1), Edge(-INF, -INF, 0.01)),
     source="Maas, Hannun & Ng 2013",
@@ -97,7 +109,7 @@ elu = unary(
     attrs={"alpha": 1.0},
     body=lambda x, alpha: where(x > 0, x, alpha * expm1(minimum(x, 0))),
     vjp=lambda g, y, x, alpha: (where(x > 0, g, g * alpha * exp(minimum(x, 0))),),
-    tex=r"\operatorname{{elu}}{0:call}",
+    tex=_with_option("elu", "alpha", 1.0),
     smooth=False,
     edges=(Edge(0, 0, 1), Edge(INF, INF, 1), Edge(-INF, -1, 0)),
     source="Clevert, Unterthiner & Hochreiter 2016",

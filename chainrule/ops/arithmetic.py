@@ -233,7 +233,7 @@ clip = unary(
     attrs={"low": ..., "high": ...},
     body=lambda x, low, high: minimum(maximum(x, low), high),
     vjp=lambda g, y, x, low, high: (g * (x >= low) * (x <= high),),
-    tex=r"\operatorname{{clip}}_{{[{low:g}, {high:g}]}}{0:call}",
+    tex=r"\operatorname{{clip}}_{{[{low}, {high}]}}{0:call}",
     layouts=tuple(Layout(u.inputs, {"low": -1.0, "high": 1.5}) for u in UNARY),
     mistakes=(
         *(Mistake(m.inputs, m.says, {"low": 0, "high": 1}) for m in UNARY_MISTAKES),

@@ -90,9 +90,15 @@ def _cross_entropy_vjp(
 
 
 def _cross_entropy_tex(attrs: Mapping[str, Any], inputs: tuple[Expr, ...]) -> str:
-    labels = inputs[1].kind == "int" and not attrs["label_smoothing"]
     log_p = r"\log\operatorname{{softmax}}{0:call}"
-    pattern = normalised("", log_p + "_{{{1}}}" if labels else r"{1:pow} \odot " + log_p, "-")
+    each = log_p + "_{{{1}}}" if inputs[1].kind == "int" else r"{1:pow} \odot " + log_p
+    if attrs["label_smoothing"]:
+        wanted = (
+            r"\operatorname{{onehot}}_{{{over}}}{1:call}" if inputs[1].kind == "int" else "{1:had}"
+        )
+        smoothed = r"(1 - {label_smoothing})" + wanted + r" + \frac{{{label_smoothing}}}{{{over}}}"
+        each = rf"\left({smoothed}\right) \odot {log_p}"
+    pattern = normalised("", each, "-")
     return pattern if isinstance(pattern, str) else pattern(attrs, inputs)
 
 

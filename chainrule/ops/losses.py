@@ -77,7 +77,7 @@ huber = loss(
     _huber,
     lambda p, t, delta: clip(p - t, -delta, delta),
     lambda p, t, delta: clip(t - p, -delta, delta),
-    normalised("", r"\operatorname{{huber}}_{{{delta:g}}}\left({0:sum} - {1:had}\right)"),
+    normalised("", r"\operatorname{{huber}}_{{{delta}}}\left({0:sum} - {1:had}\right)"),
     "Huber 1964",
     attrs={"delta": 1.0},
 )

@@ -49,7 +49,7 @@ dropout = register(
         axes=lambda x, key, rate, stream: x.axes,
         body=lambda x, key, rate, stream: x * _mask(x, key, rate, stream),
         vjp=lambda g, y, x, key, rate, stream: (g * _mask(x, key, rate, stream), None),
-        tex=r"\operatorname{{dropout}}_{{{rate:g}}}{0:call}",
+        tex=r"\operatorname{{dropout}}_{{{rate}}}{0:call}",
         layouts=(
             Layout(("k m", "int"), {"rate": 0.5}),
             Layout(("m", "int"), {"rate": 0.25, "stream": 2}),

@@ -136,10 +136,9 @@ def along(name: str, x: Value, below: Parameters, examples: str) -> Value:
     refuse_free(x)
     axis: int | tuple[int, ...] = (-2, -1)
     if below:
-        if below[0] not in x.labels or not below[0] or len(below) > 1:
-            raise FormulaError(f"no axis is called {below[0]!r} here", hint="Say axes={name: …}")
-        axis = -2 if x.labels[0] == below[0] else -1
-    elif name in _EACH_EXAMPLE and 1 not in x.shape:
+        sides = {_side(x, label) for label in below}
+        axis = (-2, -1) if len(sides) == 2 else min(sides)
+    elif name in _EACH_EXAMPLE and (1 not in x.shape or all(x.labels)):
         axis = -2 if examples == "columns" else -1
     array = _ALONG[name](x.array, axis)
     if name in _KEEPS_SHAPE:
@@ -148,6 +147,13 @@ def along(name: str, x: Value, below: Parameters, examples: str) -> Value:
         return Value(array[..., 0, 0], x.indices)
     labels = ("", x.labels[1]) if axis == -2 else (x.labels[0], "")
     return replace(x, array=array, labels=labels)
+
+
+def _side(x: Value, label: str | float) -> int:
+    """Which axis of a matrix has this name."""
+    if not label or label not in x.labels:
+        raise FormulaError(f"no axis is called {label!r} here", hint="Say axes={name: …}")
+    return -2 if x.labels[0] == label else -1
 
 
 # of several arguments, and with parameters below

@@ -78,9 +78,7 @@ def piece(kind: str, text: str, start: int, end: int) -> tree.Node:
     return tree.Symbol(text, key=text, at=(start, end))
 
 
-def superscript(
-    r: Reader, start: int, named: bool
-) -> tuple[Layer | None, Callable[[tree.Node], tree.Node] | None, int]:
+def superscript(r: Reader, start: int, named: bool) -> tuple[Layer | None, Wrap | None, int]:
     """What stands above after a ^: a layer in brackets, a transpose or exponent, primes."""
     r.expect("^")
     layer: Layer | None = None
@@ -92,7 +90,7 @@ def superscript(
         r.take()
         return bracketed_layer(r, ")"), None, 0
     if r.accept("⊙"):
-        return None, _powered(r, start, _exponent(r)), 0
+        return None, _powered(r, start, _exponent(r), True), 0
     if not r.sees("{"):
         if _is_transpose(r):
             r.take()
@@ -112,18 +110,18 @@ def superscript(
             r.take()
             wrap = _turned(r, start)
         else:
-            r.accept("⊙")
-            wrap = _powered(r, start, r.expression())
+            entrywise = r.accept("⊙") is not None
+            wrap = _powered(r, start, r.expression(), entrywise)
     r.expect("}")
     return layer, wrap, primes
 
 
-def _turned(r: Reader, start: int) -> Callable[[tree.Node], tree.Node]:
+def _turned(r: Reader, start: int) -> Wrap:
     return lambda x: tree.Transpose(x, at=r.span(start))
 
 
-def _powered(r: Reader, start: int, exponent: tree.Node) -> Callable[[tree.Node], tree.Node]:
-    return lambda x: tree.Power(x, exponent, at=r.span(start))
+def _powered(r: Reader, start: int, exponent: tree.Node, entrywise: bool = False) -> Wrap:
+    return lambda x: tree.Power(x, exponent, entrywise, at=r.span(start))
 
 
 def _is_transpose(r: Reader) -> bool:
@@ -186,6 +184,8 @@ def postfix(r: Reader, node: tree.Node, start: int) -> tree.Node:
             node = tree.Transpose(node, at=r.span(start))
         elif r.sees("⊙") and r.ahead.text == "^":  # x⊙² in plain characters
             r.take()
+            r.expect("^")
+            node = tree.Power(node, _exponent(r), True, at=r.span(start))
         elif r.sees("^"):
             layer, around, primes = superscript(r, start, named=False)
             if around is None or primes or layer:

@@ -114,6 +114,8 @@ def word_or_call(r: Reader) -> tree.Node:
             primes += len(r.take().text)
         else:
             break
+    if r.sees("[") and r.called_after():
+        below = r.listed(r.take().text)
     if name == "gelu" and below and isinstance(below[0], tree.Symbol):
         name, below = f"gelu_{below[0].key}", ()
     return _applied(r, name, start, primes, below, wrap)

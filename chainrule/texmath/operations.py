@@ -7,7 +7,7 @@ product is defined, and everywhere in a formula with ``@``, as in NumPy. +, −,
 go element by element: a number with anything, a column with a matrix of as many rows, a row with a
 matrix of as many columns, and nothing else. Powers and functions act on every entry. ``\vec{1}`` is
 a column of ones as long as its neighbour asks. Softmax acts on all entries of a row or column and,
-in a matrix, on each example. A Σ without an index adds all entries, ‖x‖² their squares. ``a_j``
+in a matrix (also of one row or column if both its axes have names), on each example. A Σ without an index adds all entries, ‖x‖² their squares. ``a_j``
 with an index j that no Σ binds makes the result an array with an axis for j. ``x^{(i)}`` with an
 index i is the i-th example. A subscript that is an array of whole numbers picks the entry of each
 example that its label says; labels count from 0. ``onehot_c(y)`` has c entries for each label.
@@ -235,7 +235,7 @@ class Run:
         base = self.value(node.base, bound)
         if squared:
             return base.map(np.square)
-        inverse = isinstance(node.exponent, tree.Negative)
+        inverse = isinstance(node.exponent, tree.Negative) and not node.entrywise
         if inverse and base.matrix and base.shape[0] == base.shape[1] > 1:
             raise FormulaError("the inverse of a matrix is not read", hint="Use 1/x for entries")
         return elementwise(_power, base, exponent, what="raised")

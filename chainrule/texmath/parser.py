@@ -197,6 +197,16 @@ class Reader:
         self.expect(CLOSING[opening])
         return tuple(found)
 
+    def called_after(self) -> bool:
+        """Whether a ( follows the bracket that opens here: clip[0, 1](x)."""
+        depth = 0
+        for i in range(self.at, len(self.tokens)):
+            text = self.tokens[i].text if self.tokens[i].kind == "sign" else ""
+            depth += (text == "[") - (text == "]")
+            if text == "]" and not depth:
+                return self.tokens[i + 1].kind == "sign" and self.tokens[i + 1].text == "("
+        return False
+
     def finished(self) -> None:
         """Refuse what is left over at the end; a full stop or comma there says nothing."""
         while self.sees(".", ",", ";"):

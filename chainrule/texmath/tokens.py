@@ -63,7 +63,7 @@ class Lexer:
         self.text = text
         self.names = frozenset(names)
         self.plain = "\\" not in text and "{" not in text
-        self.surface = _surfaces(self.names)
+        self.surface, self.finds = _surfaces(self.names)
         self.at = 0
         self.spaced = False
 
@@ -204,9 +204,9 @@ class Lexer:
     # letters
 
     def _letters(self) -> Iterator[Token]:
-        known = self.surface.match(self.text, self.at) if self.surface else None
+        known = self.finds.match(self.text, self.at) if self.finds else None
         if known and not self.text[self.at - 1 : self.at].isalpha():
-            yield self._token("word", known[0], known.end())
+            yield self._token("word", self.surface[known[0]], known.end())
             return
         word = _LETTERS.match(self.text, self.at)
         if word is None:
@@ -292,15 +292,27 @@ def _escaped_group(text: str, start: int) -> tuple[str, int] | None:
 
 
 @functools.lru_cache(64)
-def _surfaces(names: frozenset[str]) -> re.Pattern[str] | None:
-    """Finds known names of several characters where they are typed as one word."""
-    found = sorted({s for name in names for s in _spellings(name)}, key=len, reverse=True)
+def _surfaces(names: frozenset[str]) -> tuple[dict[str, str], re.Pattern[str] | None]:
+    """Known names of several letters by how they are typed as one word, and what finds them."""
+    found = {typed: name for given in names for typed, name in _spellings(given)}
     if not found:
-        return None
-    body = "|".join(re.escape(s) for s in found)
-    return re.compile(rf"(?:{body})(?![A-Za-z0-9]|_[A-Za-z0-9{{])")
+        return found, None
+    body = "|".join(re.escape(s) for s in sorted(found, key=len, reverse=True))
+    marks = "".join(chars.ACCENTS)
+    return found, re.compile(rf"(?:{body})(?![A-Za-z0-9{marks}]|_[A-Za-z0-9{{])")
 
 
-def _spellings(name: str) -> Iterator[str]:
-    if len(name) > 1 and name[0].isalpha() and re.search(r"[A-Za-z]{2}|_[A-Za-z]", name):
-        yield name
+def _spellings(name: str) -> Iterator[tuple[str, str]]:
+    """hidden_hat_1 may be typed so, or as hidden̂ with 1 below it."""
+    if not re.match(r"[^\W\d_]", name):
+        return
+    if re.search(r"[A-Za-z]{2}|_[A-Za-z]|[A-Za-z]{2}[0-9]", name):
+        yield name, name
+    stem, *rest = re.split(r"[_^]", name)
+    if len(stem) < 2 or "/" in name:
+        return
+    accent = next((part for part in rest if part in chars.ENDINGS), "")
+    mark = next((m for m, ending in chars.ACCENTS.items() if ending == accent), "")
+    base = f"{stem}_{accent}" if accent else stem
+    yield stem + mark, base
+    yield unicodedata.normalize("NFC", stem + mark), base

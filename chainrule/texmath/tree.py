@@ -97,10 +97,11 @@ class Fraction(Node):
 
 @dataclass(frozen=True)
 class Power(Node):
-    """A power, element by element."""
+    r"""A power, element by element; `entrywise` where ``^{\odot 2}`` says so."""
 
     base: Node
     exponent: Node
+    entrywise: bool = False
 
 
 @dataclass(frozen=True)

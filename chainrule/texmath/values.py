@@ -106,10 +106,6 @@ def elementwise(operation: Callable[..., Array], *values: Value, what: str = "co
     if not matrices:
         return Value(operation(*arrays), names)
     shape = (max(v.shape[0] for v in matrices), max(v.shape[1] for v in matrices))
-    if all(v.single for v in values) and len(matrices) < len(values):
-        numbers = [v.number() for v in values]
-        arrays, names = aligned(*numbers)
-        return Value(operation(*arrays), names)
     for v in matrices:
         fits = all(n in (1, wanted) for n, wanted in zip(v.shape, shape, strict=True))
         if not fits or (v.single and not _covers(v, shape, matrices)):
@@ -117,7 +113,10 @@ def elementwise(operation: Callable[..., Array], *values: Value, what: str = "co
     if not any(_covers(v, shape, matrices) for v in matrices):
         raise _unfit(values, what)
     arrays = [a if v.matrix else a[..., None, None] for a, v in zip(arrays, values, strict=True)]
-    free = tuple(all(v.free[side] for v in matrices) for side in (0, 1))
+    free = tuple(
+        any(v.free[side] for v in matrices) and all(v.shape[side] == 1 for v in matrices)
+        for side in (0, 1)
+    )
     labels = tuple(
         next((v.labels[side] for v in matrices if v.labels[side]), "") for side in (0, 1)
     )
