@@ -13,6 +13,7 @@ from chainrule.plan.derived import per_example as _per_example
 
 if TYPE_CHECKING:
     from chainrule.check.gradient import Report
+    from chainrule.explain.steps import Steps
     from chainrule.run.bind import Array
     from chainrule.run.machine import Machine
     from chainrule.run.reference import Reference
@@ -129,6 +130,34 @@ class Derivation:
             "backward": list(lines.backward),
             "python": self.python(),
         }
+
+    def steps(self, only: str | Iterable[str] | None = None, spelling: str = "both") -> Steps:
+        r"""The derivation line by line, each line with its rule and a shape under every factor.
+
+        Args:
+            only: names of inputs or values: just these, and what leads to them.
+            spelling: of the chain rule: "leibniz" (dz/dx = dz/dy · dy/dx), "function"
+                (h′(x) = g′(f(x)) f′(x)) or "both".
+
+        Returns:
+            Lines to iterate over, with `.text()`, `.latex()`, `.json()`; `.check()` evaluates
+            every one and compares it with the one before.
+
+        Raises:
+            ParameterError: `only` was not derived or `spelling` is unknown.
+
+        >>> from chainrule.netfile import parse_net
+        >>> net = "net line\nparam w:\ninput x: m\ninput y: m\nreturn mse(w * x, y)"
+        >>> for step in derive(parse_net(net)).steps(spelling="leibniz"):
+        ...     print(step.written.text, "|", step.rule)
+        ∂/∂w (1/m)‖wx - y‖² | definition of the loss
+        (2/m)(wx - y) · ∂(wx)/∂w | derivative of mse
+        (2/m)(wx - y) ⊙ x · ∂(w1⃗ᵀ)/∂w | product rule
+        (2/m)(wx - y)xᵀ | broadcast → sum
+        """
+        from chainrule.explain.steps import Steps
+
+        return Steps(self._derived, only, spelling)
 
     def check(
         self, seed: int = 0, dtype: str = "float64", arrays: Mapping[str, object] | None = None

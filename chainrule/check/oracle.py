@@ -107,13 +107,13 @@ class Oracle:
             return self._complex(moves)
         return self._differences(moves, scale)
 
-    def doubt(self, moves: Moves, scale: Array) -> Array:
+    def doubt(self, moves: Moves, scale: Array, samples: int = SAMPLES) -> Array:
         """How much the derivatives themselves are in doubt, by a second and slower look."""
         if self.method == "differences":
             first, second = (self.slopes(moves, s).value for s in (scale, OTHER_STEP * scale))
             return np.asarray(np.abs(first - second))
         first = self.slopes(moves, scale).value
-        runs = [self._first.again(self._noise, EPS, len(first)) for _ in range(SAMPLES)]
+        runs = [self._first.again(self._noise, EPS, len(first)) for _ in range(samples)]
         noisy = [self._imaginary(moves, run) for run in runs]
         return np.asarray(np.max([np.abs(n - first) for n in noisy], axis=0))
 

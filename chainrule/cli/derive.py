@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from chainrule.cli.options import Json, Output, Overwrite, names, network_file, refuse_loss
+from chainrule.cli.options import Json, Output, Overwrite, Seed, names, network_file, refuse_loss
 from chainrule.errors import ParameterError
+
+if TYPE_CHECKING:
+    from chainrule.explain.steps import Steps
+    from chainrule.explain.verify import StepsReport
+    from chainrule.plan.derived import Derived
 
 
 def derive(
@@ -20,10 +25,14 @@ def derive(
     python: bool = False,
     text: bool = False,
     json: Json = False,
+    steps: bool = False,
+    only: Annotated[str | None, Parameter(metavar="W_1,b_1")] = None,
+    spelling: Literal["both", "function", "leibniz"] = "both",
+    seed: Seed = 0,
     notation: Literal["matrix", "chain"] = "matrix",
     output: Output = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> int:
     """Show the equations or the code of both passes of a network.
 
     Every derivative is worked out from the definition in the file, nothing in which is ever
@@ -31,6 +40,10 @@ def derive(
 
         chainrule derive examples/cs230/two_sigmoid.net
         chainrule derive examples/chain.net --notation chain --latex
+        chainrule derive examples/cs230/two_sigmoid.net --steps --only W_1
+
+    With --steps every line is evaluated at a random point and compared with the one before; exit
+    code 1 if two differ.
 
     Args:
         file: The network, FILE.net: one line for each parameter, input and value.
@@ -38,11 +51,13 @@ def derive(
         latex: Equations as LaTeX (two align environments).
         python: The NumPy function that computes loss and gradients.
         text: Equations in plain characters (what is shown anyway).
+        steps: The derivation line by line, each with its rule and the shape of every factor.
+        only: With --steps: these derivatives and what leads to them.
+        spelling: With --steps: the chain rule as function h′(x) = g′(f(x)) f′(x), as leibniz
+            dz/dx = dz/dy · dy/dx, or both.
         notation: matrix as in CS230, or chain: networks of single numbers as recurrences.
     """
-    from chainrule.cli.output import json_text, write
     from chainrule.derivation import Derivation
-    from chainrule.emit.equations import equations
     from chainrule.netfile import define
     from chainrule.plan.derived import derived
 
@@ -50,13 +65,62 @@ def derive(
     given = [option for option, on in chosen.items() if on]
     if len(given) > 1:
         raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
+    _refuse_without_steps(steps, python, notation, only, spelling)
     refuse_loss(output, [file], overwrite=overwrite)
     found = derived(define(network_file(file, ".net")), names(wrt, "--wrt"))
-    lines = equations(found, notation)
-    if json:
-        shown = {"forward": list(lines.forward), "backward": list(lines.backward)}
-        write(json_text({**Derivation(found).json(), **shown, "notation": notation}), output)
-    elif python:
-        write(Derivation(found).python().rstrip(), output)
+    if steps:
+        shown = Derivation(found).steps(names(only, "--only"), spelling)
+        return _show_steps(shown, shown.check(seed), output, latex=latex, json=json)
+    _show_equations(found, notation, output, given)
+    return 0
+
+
+def _show_equations(found: Derived, notation: str, output: Path | None, given: list[str]) -> None:
+    """Both passes in the form that was asked for."""
+    from chainrule.cli.output import json_text, write
+    from chainrule.derivation import Derivation
+    from chainrule.emit.equations import equations
+
+    lines, derivation = equations(found, notation), Derivation(found)
+    if "--json" in given:
+        both = {"forward": list(lines.forward), "backward": list(lines.backward)}
+        write(json_text({**derivation.json(), **both, "notation": notation}), output)
+    elif "--python" in given:
+        write(derivation.python().rstrip(), output)
     else:
-        write(lines.latex() if latex else lines.text(), output)
+        write(lines.latex() if "--latex" in given else lines.text(), output)
+
+
+def _refuse_without_steps(
+    steps: bool, python: bool, notation: str, only: str | None, spelling: str
+) -> None:
+    """Raise a ParameterError for options that do not go together."""
+    if steps and python:
+        raise ParameterError("--steps and --python exclude each other", hint="Choose one")
+    if steps and notation != "matrix":
+        raise ParameterError(f"--steps has no notation {notation!r}", hint="Leave --notation out")
+    if not steps and only is not None:
+        raise ParameterError("--only goes with --steps", hint="Use --wrt, or say --steps")
+    if not steps and spelling != "both":
+        raise ParameterError("--spelling goes with --steps", hint="Say --steps")
+
+
+def _show_steps(
+    steps: Steps, report: StepsReport, output: Path | None, *, latex: bool, json: bool
+) -> int:
+    """The lines, and what came out when each was evaluated."""
+    from chainrule.cli.output import columns, json_text, note, write
+
+    if json:
+        write(json_text({**steps.json(), "check": report.json()}), output)
+    elif latex:
+        write(steps.latex(), output)
+        note(str(report))
+    else:
+        write(f"{steps.text(columns())}\n\n{_sentence(report)}", output)
+    return 0 if report.ok else 1
+
+
+def _sentence(report: StepsReport) -> str:
+    text = str(report)
+    return text[:1].upper() + text[1:]

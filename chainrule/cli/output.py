@@ -174,6 +174,11 @@ def too_wide(text: str) -> bool:
     return sys.stdout.isatty() and any(width(line) > room for line in text.splitlines())
 
 
+def columns(most: int = 100) -> int:
+    """How many columns a text may take: those of the terminal, 80 where there is none."""
+    return max(40, min(most, shutil.get_terminal_size(fallback=(80, 24)).columns))
+
+
 def width(text: str) -> int:
     """How many columns a text takes: accents stand above the character before them."""
     import unicodedata

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chainrule.emit.chain import chain_lines, derivative
 from chainrule.emit.plain import plain
-from chainrule.emit.tex import Printer, label, orientations
+from chainrule.emit.tex import Printer, Tex, label, orientations
 from chainrule.errors import ParameterError, did_you_mean
 from chainrule.expr import Expr
 from chainrule.plan.derived import Derived
@@ -74,13 +74,12 @@ def equations(found: Derived, notation: str = "matrix") -> Equations:
     if notation not in NOTATIONS:
         hint = did_you_mean(notation, NOTATIONS) or f"There are: {', '.join(NOTATIONS)}"
         raise ParameterError(f"notation {notation!r} is not known", hint=hint)
-    printer = Printer(*_names(found))
+    printer = Printer(*names_of(found))
     forward = tuple(f"{left} &= {right}" for left, right in _forward(found, printer))
     if notation == "chain":
         return Equations(forward, tuple(chain_lines(found, printer)))
-    return Equations(
-        forward, tuple(f"{left} &= {right}" for left, right in _backward(found, printer))
-    )
+    backward = (f"{left} &= {text.text}" for left, _, text in written(found, printer))
+    return Equations(forward, tuple(backward))
 
 
 def only(found: Derived, name: str, notation: str = "matrix") -> str:
@@ -94,7 +93,7 @@ def only(found: Derived, name: str, notation: str = "matrix") -> str:
         raise ParameterError(f"no derivative with respect to {name!r}", hint=hint)
     start = f"{partial(name, notation)} &="
     lines = equations(found, notation).backward
-    alone = f"{start} {Printer(*_names(found)).tex(found.grads[name]).text}"
+    alone = f"{start} {Printer(*names_of(found)).tex(found.grads[name]).text}"
     return next((line for line in lines if line.startswith(start)), alone)
 
 
@@ -107,7 +106,8 @@ def partial(name: str, notation: str = "matrix") -> str:
     )
 
 
-def _names(found: Derived) -> tuple[dict[Expr, str], dict[str, str]]:
+def names_of(found: Derived) -> tuple[dict[Expr, str], dict[str, str]]:
+    """What a `Printer` of these equations takes: names of forward values, places of axes."""
     names = {expr: label(name) for expr, name in found.names.items() if expr is not found.value}
     return names, orientations([found.value, *found.names])
 
@@ -122,10 +122,14 @@ def _forward(found: Derived, printer: Printer) -> Iterator[tuple[str, str]]:
     yield LOSS, printer.definition(found.value).text
 
 
-def _backward(found: Derived, printer: Printer) -> Iterator[tuple[str, str]]:
+def written(found: Derived, printer: Printer) -> Iterator[tuple[str, Expr, Tex]]:
+    """The lines of the backward pass: symbol, value, and how it is written.
+
+    Where a line is printed the printer knows the symbols of all lines before it.
+    """
     if all(symbols(e, printer) <= LONGEST for e in found.grads.values()):
         for name, expr in found.grads.items():
-            yield partial(name), printer.definition(expr).text
+            yield partial(name), expr, printer.definition(expr)
         return
     wanted = {
         e: partial(n)
@@ -137,12 +141,12 @@ def _backward(found: Derived, printer: Printer) -> Iterator[tuple[str, str]]:
     for line in lines:
         if line.value not in printer.names:
             symbol = wanted.get(line.value, label(line.name))
-            yield symbol, printer.definition(line.value).text
+            yield symbol, line.value, printer.definition(line.value)
             printer.names[line.value] = symbol
     # a derivative that is a value of the forward pass, a number, or that of another parameter
     for name, expr in found.grads.items():
         if wanted.get(expr) != partial(name):
-            yield partial(name), printer.tex(expr).text
+            yield partial(name), expr, printer.tex(expr)
 
 
 def symbols(expr: Expr, printer: Printer) -> int:

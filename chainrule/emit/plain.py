@@ -11,6 +11,10 @@ _SYMBOLS = {
     r"\intercal": "ᵀ",
     r"\odot": "⊙",
     r"\cdot": "·",
+    r"\times": "×",
+    r"\to": "→",
+    r"\mapsto": "↦",
+    r"\bullet": "•",
     r"\vec{1}": "1⃗",
     r"\sigma": "σ",
     r"\sum": "Σ",
@@ -66,6 +70,8 @@ _BELOW_ONE = f"(?:[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]+|_[A-Za-z0-9]+{_E
 _ONE_SYMBOL = re.compile(
     f"[0-9.]+|[∂d]?(?:[^\\W\\d_][{_MARKS}]?|{_WORD}[^{_WORD}{_END}]*{_END}){_BELOW_ONE}"
 )
+# ∂ alone, or of something in parentheses
+_CHANGE = re.compile(r"∂(\((?:[^()]|\([^()]*\))*\))?")
 _GROUP = r"\{([^{}]*)\}"
 
 
@@ -121,12 +127,14 @@ def _symbol(match: re.Match[str]) -> str:
 
 def _fraction(match: re.Match[str]) -> str:
     upper, lower = (part.replace("∂ ", "∂").strip() for part in match.groups())
-    shown = [part if _ONE_SYMBOL.fullmatch(part) else f"({part})" for part in (upper, lower)]
+    alone = [_ONE_SYMBOL.fullmatch(part) or _CHANGE.fullmatch(part) for part in (upper, lower)]
+    shown = [p if one else f"({p})" for p, one in zip((upper, lower), alone, strict=True)]
     text = f"{shown[0]}/{shown[1]}"
     before = match.string[: match.start()].rstrip()[-1:]
     after = match.string[match.end() :][:1]
     if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
-        return f"{text} " if after.isalnum() or after == _WORD else text
+        bare = after.isalnum() or after == _WORD or (upper == "∂" and after)
+        return f"{text} " if bare else text
     beside = (
         before.isalnum() or before in _ENDS_A_FACTOR or after.isalnum() or after in _BEGINS_A_FACTOR
     )

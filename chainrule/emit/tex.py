@@ -88,13 +88,19 @@ _NUMBER_AT_END = re.compile(r"(?<![_0-9.])[0-9][0-9.]*$")
 _WORD_AT_END = re.compile(r"\\[A-Za-z]+$|_\w$|_\{[^{}]*\}$")
 
 
+# around a piece that a reader of the text wants to find again: no label contains these characters
+MARK = re.compile("\ue000[0-9]+\ue001|\ue002")
+
+
 def join(left: str, right: str) -> str:
     """Two factors side by side, kept apart where they would read as one word or one number."""
-    if right[:1].isdigit() and left:
+    first, second = MARK.sub("", left), MARK.sub("", right)
+    if second[:1].isdigit() and first:
         return rf"{left} \cdot {right}"
-    if right.startswith(r"\vec{1}") and _NUMBER_AT_END.search(left):
+    if second.startswith(r"\vec{1}") and _NUMBER_AT_END.search(first):
         return rf"{left} \cdot {right}"
-    return f"{left} {right}" if _WORD_AT_END.search(left) and right[:1].isalpha() else left + right
+    apart = _WORD_AT_END.search(first) and second[:1].isalpha()
+    return f"{left} {right}" if apart else left + right
 
 
 class _Operand:

@@ -1,0 +1,130 @@
+"""The formulas at which derivations end: those that the equations print, and how one gets there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from chainrule.emit.equations import partial, written
+from chainrule.emit.tex import Printer
+from chainrule.explain.identities import identities, rebuilt
+from chainrule.explain.lines import Line, Term
+from chainrule.explain.network import Network
+from chainrule.explain.rules import ORDER, SAME, SIMPLIFICATION, Words, listed, math
+from chainrule.expr import Expr, postorder
+
+MOST_SUBSTITUTIONS = 12  # one after the other; more would be longer than what they explain
+
+
+class Finals:
+    """The formula for each target, over inputs, values and symbols of other derivatives.
+
+    Attributes:
+        abbreviations: parts that the equations give a line of their own, by how they are written.
+    """
+
+    def __init__(self, net: Network) -> None:
+        self._net = net
+        self.abbreviations: dict[str, Expr] = {}
+        self._symbol = {partial(name): net.symbol[x] for x, name in net.targets.items()}
+        self._inserted: dict[Expr, Expr] = {}
+        self._formula: dict[Expr, Expr] = {}
+        for symbol, expr, _ in written(net.found, Printer(net.equations_names, net.orientation)):
+            self._add(symbol, expr)
+
+    def _add(self, symbol: str, expr: Expr) -> None:
+        formula = self._with_symbols(expr)
+        if symbol in self._symbol:
+            self._formula.setdefault(expr, formula)
+            self._inserted.setdefault(expr, self._symbol[symbol])
+        else:
+            self.abbreviations[symbol] = formula
+            self._net.names[formula] = self._net.equations_names[formula] = symbol
+            self._inserted[expr] = formula
+
+    def _with_symbols(self, expr: Expr) -> Expr:
+        start = {e: s for e, s in self._inserted.items() if e is not expr}
+        return inserted(expr, start, self._net.names)
+
+    def formula(self, x: Expr) -> Expr | None:
+        """What the derivative with respect to `x` is at last; None for a value named here."""
+        net = self._net
+        if x in net.added:
+            return None
+        name = net.targets[x]
+        expr = net.found.grads[name] if name in net.found.grads else net.found.cotangents[name]
+        alone = self._inserted.get(expr)
+        if alone is not None and alone is not net.symbol[x] and x in net.wrt:
+            return alone  # the equations say: the same as that of another
+        if expr not in self._formula:
+            self._formula[expr] = self._with_symbols(expr) if self._inserted else expr
+        return self._formula[expr]
+
+
+def inserted(expr: Expr, new: Mapping[Expr, Expr], leaves: Mapping[Expr, str]) -> Expr:
+    """`expr` with others in the place of some expressions below it."""
+    if expr in new:
+        return new[expr]
+    stops = dict.fromkeys(x for x in leaves if x is not expr)
+    done = {**{x: x for x in stops}, **new}
+    for node in postorder(expr, known=done):
+        done[node] = rebuilt(node, tuple(done[x] for x in node.inputs))
+    return done[expr]
+
+
+def last_lines(
+    net: Network, start: Expr, formula: Expr | None, known: Mapping[Expr, Expr], words: Words
+) -> Iterator[Line]:
+    """From an expression in derivatives found before to the formula that the equations print.
+
+    Args:
+        known: what each symbol was found to be.
+    """
+    leaves = [*net.equations_names, *net.symbol.values(), *net.slopes]
+    current = start
+    for line in _simplified(current, leaves, final=False):
+        yield line
+        current = line.terms[0].cotangent
+    if formula is None or current is formula:
+        return
+    wanted = symbols_in(formula, net)
+    there = list(_substituted(net, current, formula, known, words))
+    if there and there[-1].closed is formula:
+        yield from there
+        return
+    names = [math(net.names[s]) for s in wanted if s not in symbols_in(current, net)]
+    if names:
+        stand = "stands" if len(names) == 1 else "stand"
+        why = f"{listed(names)} {stand} for what was found above."
+        yield Line(SAME, why, (Term(formula),), final=True)
+    else:
+        yield Line(ORDER, "Written as the equations have it.", (Term(formula),), final=True)
+
+
+def _substituted(
+    net: Network, current: Expr, formula: Expr, known: Mapping[Expr, Expr], words: Words
+) -> Iterator[Line]:
+    """Lines that replace symbols which the formula has not by what they were found to be."""
+    leaves = [*net.equations_names, *net.symbol.values(), *net.slopes]
+    wanted = symbols_in(formula, net)
+    for _ in range(MOST_SUBSTITUTIONS):
+        surplus = [s for s in symbols_in(current, net) if s not in wanted and s in known]
+        if not surplus or current is formula:
+            return
+        current = inserted(current, {s: known[s] for s in surplus}, {})
+        names = [net.names[s] for s in surplus]
+        yield Line(*words.substitution(names), (Term(current),), final=True)
+        for line in _simplified(current, leaves, final=True):
+            yield line
+            current = line.terms[0].cotangent
+
+
+def _simplified(expr: Expr, leaves: list[Expr], *, final: bool) -> Iterator[Line]:
+    for says, simpler in identities(expr, leaves):
+        yield Line(SIMPLIFICATION, f"{says[:1].upper()}{says[1:]}.", (Term(simpler),), final=final)
+
+
+def symbols_in(expr: Expr, net: Network) -> list[Expr]:
+    """The symbols of derivatives in an expression, in the order in which they stand."""
+    own = set(net.symbol.values())
+    leaves = [x for x in net.equations_names if x not in own and x is not expr]
+    return [x for x in postorder(expr, known=leaves) if x in own]
