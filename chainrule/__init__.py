@@ -24,6 +24,7 @@ _PUBLIC = {
     "derivation": ("derive", "per_example", "Derivation", "PerExample"),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
     "definition": ("with_loss",),
+    "diagnose.checking": ("check_backward",),
     "expr": ("Definition", "Expr"),
     "nn": ("mlp", "dense", "without_dropout"),
     "errors": ("ChainruleError", "ChainruleWarning"),

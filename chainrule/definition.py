@@ -115,7 +115,27 @@ def _code(function: Function) -> CodeType:
     return code
 
 
-def _declared(function: Function, where: str) -> tuple[dict[str, Expr], dict[str, Any]]:
+def declared(function: Function, spell: Callable[[str], str] = str) -> dict[str, Expr]:
+    """The inputs that a function's annotations declare, by name; the function is not called.
+
+    Args:
+        spell: what is done to the text of axes before it is read.
+
+    Raises:
+        GraphError: an annotation is missing.
+        ShapeError: malformed axes.
+
+    >>> def line(w: "", x: "m"): ...
+    >>> declared(line)["x"].axes
+    ('m',)
+    """
+    code = _code(function)
+    return _declared(function, f"{code.co_filename}:{code.co_firstlineno}", spell)[0]
+
+
+def _declared(
+    function: Function, where: str, spell: Callable[[str], str] = str
+) -> tuple[dict[str, Expr], dict[str, Any]]:
     """The inputs that the annotations declare, and the options with their defaults."""
     quoted = bool(_code(function).co_flags & __future__.annotations.compiler_flag)
     inputs: dict[str, Expr] = {}
@@ -136,7 +156,7 @@ def _declared(function: Function, where: str) -> tuple[dict[str, Expr], dict[str
         if not isinstance(axes, str):
             what = f"the annotation of {name!r} is {parameter.annotation!r}, expected axes"
             raise ShapeError(what, where=where, hint=hint)
-        inputs[name] = input_(name, parse_axes(axes, where=f"{where}: parameter {name!r}"))
+        inputs[name] = input_(name, parse_axes(spell(axes), where=f"{where}: parameter {name!r}"))
     return inputs, options
 
 
@@ -171,12 +191,15 @@ def _run(
     except ChainruleError as error:
         raise _located(error, code) from error
     finally:
-        _restore(before)
+        restore_profiler(before)
     return result, {name: value for name, value in seen.items() if name != "_"}
 
 
-def _restore(profiler: Any) -> None:
-    """Until Python 3.11 cProfile is no function that could be set again: it is switched on."""
+def restore_profiler(profiler: Any) -> None:
+    """Put back what watched before.
+
+    Until Python 3.11 cProfile is no function that could be set again: it is switched on.
+    """
     if profiler is None or callable(profiler):
         sys.setprofile(profiler)
     else:
