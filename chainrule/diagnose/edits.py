@@ -75,7 +75,7 @@ class Scene:
 
     def shape(self, x: Expr) -> tuple[int, ...]:
         """Sizes of the axes of `x`."""
-        return tuple(self.sizes[axis] for axis in x.axes)
+        return tuple(self.sizes.get(axis, 1) for axis in x.axes)
 
     def like(self, wanted: Expr, pool: Sequence[Expr]) -> Iterator[tuple[Expr, Expr]]:
         """Values of the same shape as `wanted`, and the same with its axes."""
