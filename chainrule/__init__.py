@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 # `import chainrule` stays fast.
 _PUBLIC = {
     "derivation": ("derive", "per_example", "Derivation", "PerExample"),
-    "exercise.exercise": ("exercise", "Exercise"),
+    "exercises.exercise": ("exercise", "Exercise"),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
     "definition": ("with_loss",),
     "diagnose.checking": ("check_backward",),

@@ -11,7 +11,7 @@ from chainrule.cli.options import Json, Output, Overwrite, Seed, refuse_loss
 from chainrule.errors import DataError, DataFileNotFoundError, ParameterError
 
 if TYPE_CHECKING:
-    from chainrule.exercise.exercise import Exercise
+    from chainrule.exercises.exercise import Exercise
 
 MOST_BYTES = 800_000  # of a file: four for each of the characters that are read at most
 
@@ -42,7 +42,7 @@ def new(
         text: Plain characters for a terminal, in place of Markdown.
     """
     from chainrule.cli.output import columns, json_text, write
-    from chainrule.exercise.exercise import exercise as made
+    from chainrule.exercises.exercise import exercise as made
 
     if text and json:
         raise ParameterError("--text and --json exclude each other", hint="Choose one")
@@ -60,7 +60,7 @@ def new(
 
 def _list_topics(*, json: bool) -> None:
     from chainrule.cli.output import show, show_json, table
-    from chainrule.exercise.topics import TOPICS
+    from chainrule.exercises.topics import TOPICS
 
     if json:
         show_json({name: topic.about for name, topic in TOPICS.items()})
@@ -102,8 +102,8 @@ def mark(
         answer: One answer, in place of the one in a file.
     """
     from chainrule.cli.output import columns, show, show_json
-    from chainrule.exercise.exercise import exercise_of
-    from chainrule.exercise.page import answers_in
+    from chainrule.exercises.exercise import exercise_of
+    from chainrule.exercises.page import answers_in
 
     page = _read(problem)
     found = exercise_of(page)

@@ -32,7 +32,7 @@ LAYERS = (
     {"explain"},
     {"diagnose"},
     {"derivation"},
-    {"exercise"},
+    {"exercises"},
     {"io"},
     {"estimators"},
     {"bench"},

@@ -3,8 +3,8 @@
 import pytest
 
 import chainrule as cr
-from chainrule.exercise.parts import Formula, Shape, Value
-from chainrule.exercise.topics import TOPICS
+from chainrule.exercises.parts import Formula, Shape, Value
+from chainrule.exercises.topics import TOPICS
 
 MADE = [(topic, seed, level) for topic in TOPICS for level in (1, 2, 3) for seed in (0, 1, 2)]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from chainrule.emit.plain import plain
 from chainrule.errors import DataError
-from chainrule.exercise.parts import Formula, Problem
-from chainrule.exercise.wording import display, gradient
+from chainrule.exercises.parts import Formula, Problem
+from chainrule.exercises.wording import display, gradient
 from chainrule.explain.rules import primed
 
 LONGEST_FILE = 200_000  # characters of a file with answers

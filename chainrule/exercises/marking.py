@@ -6,14 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-import numpy as np
-
-from chainrule.errors import ChainruleError, FormulaError, ShapeError, did_you_mean
-from chainrule.exercise.diagnosis import Finding, close, searched, simple
-from chainrule.exercise.mark import MISSING, PARTLY, RIGHT, UNREAD, WRONG, Mark, PartMark
-from chainrule.exercise.network import Network
-from chainrule.exercise.parts import Formula, Own, Part, Problem, Shape, Value
-from chainrule.exercise.reading import LONGEST, Number, Reading, bare, number, readings, shape_of
+from chainrule.errors import ChainruleError, FormulaError, ShapeError
+from chainrule.exercises.diagnosis import Finding, close, searched, simple
+from chainrule.exercises.mark import MISSING, PARTLY, RIGHT, UNREAD, WRONG, Mark, PartMark
+from chainrule.exercises.network import Network
+from chainrule.exercises.parts import Formula, Own, Part, Problem, Shape, Value
+from chainrule.exercises.reading import LONGEST, Number, Reading, bare, number, readings, shape_of
 from chainrule.run.bind import Array
 from chainrule.texmath import name as canonical
 
@@ -61,7 +59,7 @@ class Marking:
         except ChainruleError as error:
             if isinstance(part, Value):
                 self.numbers[label] = part.value(self.numbers)
-            return PartMark(label, UNREAD, 0, part.points, says=_sentence(error), answer=answer)
+            return PartMark(label, UNREAD, 0, part.points, says=str(error), answer=answer)
         points = part.points if verdict == RIGHT else _kept(part.points, finding)
         if verdict == WRONG and points:
             verdict = PARTLY
@@ -79,7 +77,7 @@ class Marking:
         found = [Attempt(network, part.of, earlier, r) for r in readings(answer, names)]
         usable = [a for a in found if a.values is not None]
         if not usable:
-            raise found[0].error or FormulaError("it has no value")
+            return _without_value(found)
         right = next((a for a in usable if a.right), None)
         best = right or usable[0]
         assert best.values is not None
@@ -187,6 +185,22 @@ class Attempt:
         return ": it is {}, with the sizes used here, and should be {}".format(*both)
 
 
+def _without_value(found: Sequence[Attempt]) -> tuple[str, Finding | None, str]:
+    """What to say of a formula whose factors do not fit together.
+
+    Raises:
+        FormulaError: it is no formula of the names that there are.
+    """
+    first = found[0]
+    if not isinstance(first.error, ShapeError):
+        raise first.error or FormulaError("it has no value")
+    finding = searched(first.network.square(), first.of, first.at)
+    told = f"{first.error}"
+    if finding is None:
+        return WRONG, None, told
+    return WRONG, finding, f"{told}\n{finding.says}"
+
+
 def _known(network: Network, earlier: Sequence[str]) -> list[str]:
     names = [*network.named, *(a for x in network.definition.inputs for a in x.axes if a != "1")]
     for of in earlier:
@@ -263,11 +277,6 @@ def _kept(points: int, finding: Finding | None) -> int:
     if finding is None or not finding.keeps:
         return 0
     return min(points - 1, max(1, int(points * finding.keeps)))
-
-
-def _sentence(error: ChainruleError) -> str:
-    """What cannot be read, with the excerpt and its caret on lines of their own."""
-    return str(error)
 
 
 def judge(problem: Problem, label: str, answer: str) -> bool:

@@ -10,8 +10,8 @@ from fractions import Fraction
 import numpy as np
 
 from chainrule.errors import ChainruleError, FormulaError, ShapeError
-from chainrule.exercise.network import Names
-from chainrule.exercise.numpytext import evaluate_numpy, parse_numpy
+from chainrule.exercises.network import Names
+from chainrule.exercises.numpytext import evaluate_numpy, parse_numpy
 from chainrule.run.bind import Array
 from chainrule.texmath import evaluate, parse, parse_chain, symbols
 from chainrule.texmath.tree import Node

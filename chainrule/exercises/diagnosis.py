@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.diagnose.checking import check_backward
 from chainrule.diagnose.factors import factor_name
 from chainrule.errors import ChainruleError
-from chainrule.exercise.network import SIZES, Network
+from chainrule.exercises.network import SIZES, Network
 from chainrule.run.bind import Array
 
 # What share of the points an answer with one mistake of a kind keeps.
@@ -65,8 +65,8 @@ def simple(name: str, yours: Sequence[Array], true: Sequence[Array]) -> Finding 
         return _multiple(name, pairs)
     if all(close(y.T, t) for y, t in pairs):
         return Finding("transposed", f"{name} comes out transposed: {_shapes(pairs[0])}")
-    for axis, what in ((1, "columns"), (0, "rows")):
-        summed = [y.sum(axis=axis, keepdims=True) if y.ndim == 2 else y for y, _ in pairs]
+    for axis, what in ((1, "columns"), (0, "rows"), (None, "entries")):
+        summed = [y.sum(axis=axis) if y.ndim == 2 else y for y, _ in pairs]
         if all(close(s.reshape(-1), t.reshape(-1)) for s, (_, t) in zip(summed, pairs)):  # noqa: B905
             says = f"the sum over the {what} is missing in {name}: {_shapes(pairs[0])}"
             return Finding("missing sum", says)

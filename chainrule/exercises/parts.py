@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from chainrule.exercise.network import Network
+from chainrule.exercises.network import Network
 
 Own = Mapping[str, Fraction]
 """Numbers by the label of the part that asks for them."""

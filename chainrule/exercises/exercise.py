@@ -6,12 +6,12 @@ import functools
 from collections.abc import Mapping
 
 from chainrule.errors import DataError, ParameterError, VersionError, did_you_mean
-from chainrule.exercise import page
-from chainrule.exercise.draw import Draw
-from chainrule.exercise.mark import Mark
-from chainrule.exercise.marking import Marking, judge
-from chainrule.exercise.parts import Problem
-from chainrule.exercise.topics import TOPICS
+from chainrule.exercises import page
+from chainrule.exercises.draw import Draw
+from chainrule.exercises.mark import Mark
+from chainrule.exercises.marking import Marking, judge
+from chainrule.exercises.parts import Problem
+from chainrule.exercises.topics import TOPICS
 
 LEVELS = (1, 2, 3)
 LARGEST_SEED = 10**18 - 1
@@ -95,7 +95,7 @@ def exercise(topic: str, seed: int = 0, level: int = 2) -> Exercise:
     r"""A problem about backward passes, with its worked solution and the marking of answers.
 
     Args:
-        topic: one of `chainrule.exercise.topics.TOPICS`, such as "linear-regression".
+        topic: one of `chainrule.exercises.topics.TOPICS`, such as "linear-regression".
         seed: another seed is another problem; the same gives the same.
         level: from 1, step by step, to 3.
 

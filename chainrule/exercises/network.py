@@ -16,8 +16,9 @@ from chainrule.run.bind import Array
 from chainrule.run.keyed import normal
 
 POINTS = 3
-SIZES = {"m": 5, "n": 3, "k": 4, "c": 2, "j": 6}
+SIZES = {"m": 5, "n": 3, "k": 4, "c": 2}
 """All different, so that a missing transpose cannot fit by accident."""
+SQUARE = 4  # what all sizes are where a formula whose shapes do not fit is to have a value
 OWN = "own"
 
 Names = dict[str, Array]
@@ -34,6 +35,7 @@ class Network:
         labels: targets that are 0 or 1.
         shown: the ``.net`` text that is printed, if the loss reads better in other words.
         points: values of the inputs; drawn if not given.
+        sizes: of the axes.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class Network:
         labels: str = "",
         shown: str = "",
         points: Sequence[dict[str, Array]] | None = None,
+        sizes: Mapping[str, int] = SIZES,
     ) -> None:
         self.definition = source if isinstance(source, Definition) else parse_net(source)
         self.rows, self._one_hot, self._labels = rows, one_hot, labels
         self.shown = parse_net(shown) if shown else self.definition
-        self._points = points
+        self._points, self.sizes = points, sizes
         self.named: dict[str, Expr] = {
             **self.definition.input,
             **{n: e for n, e in self.definition.values if e is not self.definition.root},
@@ -77,7 +80,7 @@ class Network:
 
     def size(self, axis: str) -> int:
         """How long an axis is at the points."""
-        return SIZES.get(axis, 1)
+        return self.sizes.get(axis, 1)
 
     def _drawn(self, x: Expr, stream: int, number: int) -> Array:
         shape = tuple(self.size(a) for a in x.axes)
@@ -125,8 +128,8 @@ class Network:
         return found
 
     def _sizes(self) -> dict[str, int]:
-        axes = {a for x in self.definition.inputs for a in x.axes if a in SIZES}
-        return {a: SIZES[a] for a in sorted(axes)}
+        axes = {a for x in self.definition.inputs for a in x.axes if a in self.sizes}
+        return {a: self.sizes[a] for a in sorted(axes)}
 
     def pulled(self, of: str, follows: str = "") -> Expr:
         """The derivative of the loss by a value; from that by a later one if one is given.
@@ -191,7 +194,18 @@ class Network:
             tuple((n, new[e]) for n, e in values),
             (of,),
         )
-        return Network(definition, rows=self.rows, points=self.values_at_points(of))
+        points = self.values_at_points(of)
+        return Network(definition, rows=self.rows, points=points, sizes=self.sizes)
+
+    def square(self) -> Network:
+        """The same network with all sizes equal, where all products of matrices fit."""
+        return Network(
+            self.definition,
+            rows=self.rows,
+            one_hot=self._one_hot,
+            labels=self._labels,
+            sizes=dict.fromkeys(self.sizes, SQUARE),
+        )
 
     def values_at_points(self, of: str) -> list[dict[str, Array]]:
         """The points, each with a value of the forward pass beside the inputs."""

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from chainrule.emit.equations import equations, partial
 from chainrule.emit.tex import label
-from chainrule.exercise.network import Network
+from chainrule.exercises.network import Network
 
 
 def forward(network: Network) -> str:
