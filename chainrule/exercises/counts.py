@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 from chainrule.exercises.draw import Draw
 from chainrule.exercises.parts import Part, Problem, Shape, Slip, Value
@@ -14,7 +15,7 @@ def parameter_count(draw: Draw, level: int) -> Problem:
     for i in range(1, len(sizes)):  # neighbours differ, so that a transpose shows
         sizes[i] += sizes[i] == sizes[i - 1]
     m, rows = draw.pick((5, 8, 20, 32)), level > 1 and draw.pick([False, True])
-    layers = list(zip(sizes, sizes[1:], strict=False))
+    layers = list(pairwise(sizes))
     weights = sum(a * b for a, b in layers)
     biases = sum(sizes[1:])
     at = draw.whole(1, len(layers))

@@ -66,16 +66,31 @@ def simple(name: str, yours: Sequence[Array], true: Sequence[Array]) -> Finding 
     if all(close(y.T, t) for y, t in pairs):
         return Finding("transposed", f"{name} comes out transposed: {_shapes(pairs[0])}")
     for axis, what in ((1, "columns"), (0, "rows"), (None, "entries")):
-        summed = [y.sum(axis=axis) if y.ndim == 2 else y for y, _ in pairs]
-        if all(close(s.reshape(-1), t.reshape(-1)) for s, (_, t) in zip(summed, pairs)):  # noqa: B905
-            says = f"the sum over the {what} is missing in {name}: {_shapes(pairs[0])}"
-            return Finding("missing sum", says)
+        found = _summed(name, pairs, axis, what)
+        if found is not None:
+            return found
     same = [(y.reshape(-1), t.reshape(-1)) for y, t in pairs]
     if all(y.size == t.size and close(y, t) for y, t in same):
         return Finding(
             "shape", f"{name} has the right entries in another shape: {_shapes(pairs[0])}"
         )
     return None
+
+
+def _summed(
+    name: str, pairs: Sequence[tuple[Array, Array]], axis: int | None, what: str
+) -> Finding | None:
+    """Whether the sum over an axis, or over everything, would make it right."""
+    if any(y.ndim != 2 or y.size <= t.size for y, t in pairs):
+        return None
+    summed = [(y.sum(axis=axis).reshape(-1), t.reshape(-1)) for y, t in pairs]
+    if any(s.shape != t.shape for s, t in summed):
+        return None
+    says = f"the sum over the {what} is missing in {name}: {_shapes(pairs[0])}"
+    if all(close(s, t) for s, t in summed):
+        return Finding("missing sum", says)
+    factor = _multiple(f"{name}, summed,", summed)
+    return Finding("missing sum", f"{says}. Besides, {factor.says}") if factor else None
 
 
 def _shapes(pair: tuple[Array, Array]) -> str:
@@ -148,6 +163,6 @@ def searched(network: Network, of: str, backward: Backward) -> Finding | None:
         return None
     mistake = report.mistakes[0]
     sentence = mistake.sentence.removeprefix(f"{mistake.kind}: ")
-    sentence = re.sub(rf"\bd{of} ", f"your d{of} ", sentence, count=1)
+    sentence = re.sub(rf"\bd{of} ", f"your {network.called(of)} ", sentence, count=1)
     yours = f"\nYours amounts to {mistake.yours}" if mistake.yours else ""
     return Finding(mistake.kind, f"{mistake.kind}: {sentence}{yours}")

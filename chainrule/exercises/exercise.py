@@ -30,7 +30,7 @@ class Exercise:
             raise ParameterError(f"there is no topic {topic[:40]!r}", hint=hint)
         if level not in LEVELS:
             raise ParameterError(f"level must be 1, 2 or 3, got {level!r}")
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+        if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
             what = f"seed must be a whole number from 0 to {LARGEST_SEED}, got {seed!r:.40}"
             raise ParameterError(what)
         self.topic, self.seed, self.level = topic, seed, level
@@ -104,6 +104,7 @@ def exercise(topic: str, seed: int = 0, level: int = 2) -> Exercise:
 
     >>> task = exercise("activation-derivative", seed=1, level=1)
     >>> print(task.problem.parts[0].ask)
+    Write $\frac{da}{dz}$ as a function of $a$ only.
     >>> task.mark({"a": task.problem.parts[0].answer}).points
     4
     """

@@ -28,6 +28,9 @@ SLOPES = {
 """The derivative of an activation, from its result and its argument."""
 
 
+SIGMOID = r" As usual $\sigma(z) = 1/(1 + e^{-z})$, entry by entry."
+
+
 def _columns(rows: bool) -> str:
     return "rows" if rows else "columns"
 
@@ -45,15 +48,15 @@ def linear_regression(draw: Draw, level: int) -> Problem:
         data = "x"
         text = f"net line\nparam {w}:\nparam b:\ninput x: m\ninput {y}: m\n\n"
         text += f"{guess} = {w} * x + b\nreturn {loss.format(guess, y)}"
-        dw, db = rf"{r}x^\top", rf"{r}\vec{{1}}"
+        dw, db = rf"{r}x^\intercal", rf"{r}\vec{{1}}"
     elif rows:
         text = f"net rows\nparam {w}: n 1\nparam b:\ninput {data}: m n\ninput {y}: m 1\n\n"
         text += f"{guess} = {data} @ {w} + b\nreturn {loss.format(guess, y)}"
-        dw, db = rf"{data}^\top \cdot {r}", rf"\vec{{1}}^\top \cdot {r}"
+        dw, db = rf"{data}^\intercal \cdot {r}", rf"\vec{{1}}^\intercal \cdot {r}"
     else:
         text = f"net columns\nparam {w}: 1 n\nparam b:\ninput {data}: n m\ninput {y}: 1 m\n\n"
         text += f"{guess} = {w} @ {data} + b\nreturn {loss.format(guess, y)}"
-        dw, db = rf"{r}{data}^\top", rf"{r}\vec{{1}}"
+        dw, db = rf"{r}{data}^\intercal", rf"{r}\vec{{1}}"
     network = Network(text, rows=rows)
     given = (
         f"Linear regression on $m$ examples, which are the {_columns(rows)} of {symbol(data)}; "
@@ -107,14 +110,14 @@ def logistic_regression(draw: Draw, level: int) -> Problem:
         rf"entry by entry, and $\frac{{d{p}}}{{d{z}}} = {p}(1 - {p})$. In the product the "
         rf"denominators cancel: ${factor}((1 - {y}){p} - {y}(1 - {p})) = {r}$."
     )
-    dw = rf"{data}^\top {r}" if rows else rf"{r}{data}^\top"
-    db = rf"\vec{{1}}^\top {r}" if rows else rf"{r}\vec{{1}}"
+    dw = rf"{data}^\intercal {r}" if rows else rf"{r}{data}^\intercal"
+    db = rf"\vec{{1}}^\intercal {r}" if rows else rf"{r}\vec{{1}}"
     first = Formula(f"Find {gradient(z)}, as simple as you can.", 3, z, r, solution=why)
     parts = (
         Formula(f"Find {gradient(w)}.", 3, w, dw, z),
         Formula(f"Find {gradient('b')}.", 2, "b", db, z),
     )
-    given = _about("Logistic regression", network, [data, w, "b", y, z], rows, data)
+    given = _about("Logistic regression", network, [data, w, "b", y, z, p], rows, data) + SIGMOID
     asked = (first, *parts) if level < 3 else parts
     return Problem("Logistic regression", given, asked, network)
 
@@ -144,14 +147,16 @@ def _two_layers(draw: Draw, level: int, activation: str) -> Problem:
     network = Network(_net(params, inputs, *lines), rows=rows)
     r = f"{factor}({HATTED[guess]} - {y})"
     slope = SLOPES[activation].format(out, "Z") if activation else ""
-    back = rf"\left({r}{w2}^\top\right)" if rows else rf"\left({w2}^\top \cdot {r}\right)"
+    back = rf"\left({r}{w2}^\intercal\right)" if rows else rf"\left({w2}^\intercal \cdot {r}\right)"
     dz = rf"\left({back} \odot {slope}\right)" if activation else back
 
     def weights(upstream: str, source: str) -> str:
-        return rf"{source}^\top \cdot {upstream}" if rows else rf"{upstream} {source}^\top"
+        return (
+            rf"{source}^\intercal \cdot {upstream}" if rows else rf"{upstream} {source}^\intercal"
+        )
 
     def bias(upstream: str) -> str:
-        return rf"\vec{{1}}^\top \cdot {upstream}" if rows else rf"{upstream}\vec{{1}}"
+        return rf"\vec{{1}}^\intercal \cdot {upstream}" if rows else rf"{upstream}\vec{{1}}"
 
     guided = (
         Formula(f"Find {gradient(guess)}.", 1, guess, r),
@@ -171,7 +176,9 @@ def _two_layers(draw: Draw, level: int, activation: str) -> Problem:
     if level == 3:
         asked = tuple(_alone(part) for part in asked)
     title = "Two layers with an activation" if activation else "Two linear layers"
-    given = _about(title, network, [data, w1, b1, w2, b2, y, "Z"], rows, data)
+    values = ["Z", out] if activation else ["Z"]
+    given = _about(title, network, [data, w1, b1, w2, b2, y, *values], rows, data)
+    given += SIGMOID if activation == "sigmoid" else ""
     return Problem(title, given, asked, network)
 
 
@@ -205,8 +212,8 @@ def softmax_cross_entropy(draw: Draw, level: int) -> Problem:
         rf"$\frac{{\partial\mathcal{{L}}}}{{\partial z_i}} = -y_i + p_i \sum_j y_j = p_i - y_i$, "
         rf"because the targets of an example sum to 1. For all of them: ${r}$."
     )
-    dw = rf"{data}^\top {r}" if rows else rf"{r}{data}^\top"
-    db = rf"\vec{{1}}^\top {r}" if rows else rf"{r}\vec{{1}}"
+    dw = rf"{data}^\intercal {r}" if rows else rf"{r}{data}^\intercal"
+    db = rf"\vec{{1}}^\intercal {r}" if rows else rf"{r}\vec{{1}}"
     first = Formula(f"Find {gradient('Z')}, as simple as you can.", 4, "Z", r, solution=why)
     parts = (
         Formula(f"Find {gradient(w)}.", 3, w, dw, "Z"),
@@ -228,11 +235,11 @@ def transpose(draw: Draw, level: int) -> Problem:
     layer = f"{data} @ transpose({w})" if kind == "turned" else _product(w, data, rows)
     network = Network(_net(params, inputs, f"Z = {layer}", "return sum(G * Z)"), rows=rows)
     n, k, m = draw.several(range(2, 10), 3)
-    z = {"columns": f"{w}{data}", "rows": f"{data}{w}", "turned": rf"{data}{w}^\top"}[kind]
+    z = {"columns": f"{w}{data}", "rows": f"{data}{w}", "turned": rf"{data}{w}^\intercal"}[kind]
     dw, dx = {
-        "columns": (rf"G{data}^\top", rf"{w}^\top G"),
-        "rows": (rf"{data}^\top G", rf"G{w}^\top"),
-        "turned": (rf"G^\top {data}", f"G{w}"),
+        "columns": (rf"G{data}^\intercal", rf"{w}^\intercal G"),
+        "rows": (rf"{data}^\intercal G", rf"G{w}^\intercal"),
+        "turned": (rf"G^\intercal {data}", f"G{w}"),
     }[kind]
     sizes = (n, k) if kind == "rows" else (k, n)
     given = (
@@ -273,7 +280,7 @@ def bias(draw: Draw, level: int) -> Problem:
     at = draw.whole(1, k)
     picked = [row[at - 1] for row in entries] if rows else entries[at - 1]
     total, one = Fraction(sum(picked)), "row" if rows else "column"
-    db = r"\vec{1}^\top G" if rows else r"G\vec{1}"
+    db = r"\vec{1}^\intercal G" if rows else r"G\vec{1}"
     given = (
         f"A layer computes $Z = {z}$: the bias {symbol(b)} is added to every {one} of the product, "
         f"for each of the $m$ examples. The backward pass has found ${_upstream('Z')} = G$ "

@@ -91,7 +91,7 @@ class Marking:
             return RIGHT, None, f"{FOLLOWS[0].upper()}{FOLLOWS[1:]}."
         finding = best.finding()
         if finding is None:
-            said = f"your d{part.of} is not the derivative, and no single usual mistake explains it"
+            said = f"your {network.called(part.of)} is not the derivative, and no single usual mistake explains it"
             return WRONG, None, said + best.evidence()
         return WRONG, finding, finding.says
 
@@ -172,7 +172,7 @@ class Attempt:
     def finding(self) -> Finding | None:
         """The mistake, if it is one that has a name."""
         assert self.values is not None
-        found = simple(f"d{self.of}", self.values, self.true)
+        found = simple(self.network.called(self.of), self.values, self.true)
         return found or searched(self.network, self.of, self.at)
 
     def evidence(self) -> str:
@@ -204,7 +204,7 @@ def _without_value(found: Sequence[Attempt]) -> tuple[str, Finding | None, str]:
 def _known(network: Network, earlier: Sequence[str]) -> list[str]:
     names = [*network.named, *(a for x in network.definition.inputs for a in x.axes if a != "1")]
     for of in earlier:
-        names += [f"d{of}", f"dL/d{of}"]
+        names += network.derivatives(of)
     return list(dict.fromkeys(canonical(n) for n in names))
 
 

@@ -36,6 +36,7 @@ class Network:
         shown: the ``.net`` text that is printed, if the loss reads better in other words.
         points: values of the inputs; drawn if not given.
         sizes: of the axes.
+        loss: what the result is called.
     """
 
     def __init__(
@@ -48,11 +49,12 @@ class Network:
         shown: str = "",
         points: Sequence[dict[str, Array]] | None = None,
         sizes: Mapping[str, int] = SIZES,
+        loss: str = "L",
     ) -> None:
         self.definition = source if isinstance(source, Definition) else parse_net(source)
         self.rows, self._one_hot, self._labels = rows, one_hot, labels
         self.shown = parse_net(shown) if shown else self.definition
-        self._points, self.sizes = points, sizes
+        self._points, self.sizes, self.loss = points, sizes, loss
         self.named: dict[str, Expr] = {
             **self.definition.input,
             **{n: e for n, e in self.definition.values if e is not self.definition.root},
@@ -124,8 +126,17 @@ class Network:
         }
         found |= {a: np.asarray(float(n)) for a, n in self._sizes().items() if a not in found}
         for of, value in (own or {}).items():
-            found[f"dL/d{of}"] = found[f"d{of}"] = value
+            for name in self.derivatives(of):
+                found[name] = value
         return found
+
+    def derivatives(self, of: str) -> tuple[str, ...]:
+        """The names of the derivative by a value: dZ, dL/dZ."""
+        return tuple(dict.fromkeys((f"d{of}", f"d{self.loss}/d{of}", f"dL/d{of}")))
+
+    def called(self, of: str) -> str:
+        """What messages call it."""
+        return f"d{of}" if self.loss == "L" else f"d{self.loss}/d{of}"
 
     def _sizes(self) -> dict[str, int]:
         axes = {a for x in self.definition.inputs for a in x.axes if a in self.sizes}
@@ -195,7 +206,7 @@ class Network:
             (of,),
         )
         points = self.values_at_points(of)
-        return Network(definition, rows=self.rows, points=points, sizes=self.sizes)
+        return Network(definition, rows=self.rows, points=points, sizes=self.sizes, loss=self.loss)
 
     def square(self) -> Network:
         """The same network with all sizes equal, where all products of matrices fit."""
@@ -205,6 +216,7 @@ class Network:
             one_hot=self._one_hot,
             labels=self._labels,
             sizes=dict.fromkeys(self.sizes, SQUARE),
+            loss=self.loss,
         )
 
     def values_at_points(self, of: str) -> list[dict[str, Array]]:

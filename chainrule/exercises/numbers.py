@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from chainrule.exercises.draw import Draw
 from chainrule.exercises.parts import Own, Problem, Slip, Value
-from chainrule.exercises.wording import decimal, signed, tex
+from chainrule.exercises.wording import signed, tex
 
 LOSSES = {
     "mse": (r"\frac{1}{m}\sum_{i=1}^{m} (\hat{y}_i - y_i)^2", lambda m: Fraction(1, m)),
@@ -14,6 +14,9 @@ LOSSES = {
     "sum": (r"\sum_{i=1}^{m} (\hat{y}_i - y_i)^2", lambda m: Fraction(1)),
 }
 """A loss of squares, and what stands before its sum."""
+FRONT = "the factor in front of the sum is missing"
+TWO = "the 2 that the derivative of a square brings is missing"
+UP = "the step goes up: it is minus the gradient"
 RATES = (Fraction(1, 10), Fraction(1, 5), Fraction(1, 2), Fraction(1, 4), Fraction(1, 100))
 
 
@@ -53,7 +56,7 @@ def gradient_step(draw: Draw, level: int) -> Problem:
             "Compute the loss at the start.", 2, lambda own: loss,
             f"{errors} So $\\mathcal{{L}} = {tex(before)} \\cdot ("
             + " + ".join(f"{signed(e)}^2" for e in misses) + f") = {tex(loss)}$.",
-            slips=(Slip(lambda own: loss / before, _FRONT),) if before != 1 else (),
+            slips=(Slip(lambda own: loss / before, FRONT),) if before != 1 else (),
         ),
         Value(
             r"Compute $\frac{\partial\mathcal{L}}{\partial w}$ there.", 3, lambda own: dw,
@@ -82,14 +85,11 @@ def gradient_step(draw: Draw, level: int) -> Problem:
     return Problem("One step of gradient descent", given, parts)
 
 
-_FRONT = "the factor in front of the sum is missing"
-
-
 def _slips(right: Fraction, before: Fraction, m: int, other: Fraction, inner: str) -> list[Slip]:
     """What usual mistakes make of a derivative of squares."""
-    found = [Slip(lambda own: right / 2, "the 2 that the derivative of a square brings is missing")]
+    found = [Slip(lambda own: right / 2, TWO)]
     if before != 1:
-        found.append(Slip(lambda own: right / before, _FRONT))
+        found.append(Slip(lambda own: right / before, FRONT))
         found.append(Slip(lambda own: right * m, "it was summed over the examples, not averaged"))
     if inner and other != right:
         says = "the inner derivative is missing: each error is to be multiplied by its x"
@@ -100,7 +100,7 @@ def _slips(right: Fraction, before: Fraction, m: int, other: Fraction, inner: st
 def _steps(start: Fraction, rate: Fraction, label: str) -> list[Slip]:
     """What usual mistakes make of a step."""
     return [
-        Slip(lambda own: start + rate * own[label], "the step goes up: it is minus the gradient"),
+        Slip(lambda own: start + rate * own[label], UP),
         Slip(lambda own: start - own[label], "the learning rate is missing"),
         Slip(lambda own: -rate * own[label], "this is the change, not the new value"),
     ]
@@ -113,7 +113,7 @@ def per_example(draw: Draw, level: int) -> Problem:
     xs = [Fraction(x) for x in draw.several((-2, -1, 1, 2, 3, 4), count)]
     misses = [Fraction(draw.pick((-3, -2, -1, 1, 2, 3))) for _ in xs]
     each = [2 * e * x for e, x in zip(misses, xs, strict=True)]
-    if not sum(each) % count == 0:  # a mean that comes out whole
+    if sum(each) % count:  # a mean that comes out whole
         misses = [e * count for e in misses]
         each = [2 * e * x for e, x in zip(misses, xs, strict=True)]
     if not sum(each):
@@ -135,9 +135,9 @@ def per_example(draw: Draw, level: int) -> Problem:
             f"$2(wx_{at} - y_{at})x_{at} = 2 \\cdot {signed(misses[at - 1])} \\cdot "
             f"{signed(xs[at - 1])} = {tex(one)}$.",
             slips=(
-                Slip(lambda own: one / 2, "the 2 that the derivative of a square brings is missing"),
+                Slip(lambda own: one / 2, TWO),
                 Slip(lambda own: 2 * misses[at - 1], f"the inner derivative $x_{at}$ is missing"),
-                Slip(lambda own: one / count, "this is its share of the mean, not its own derivative"),
+                Slip(lambda own: one / count, "this is its share of the mean"),
             ),
         ),
         Value(
@@ -181,46 +181,46 @@ def random_search(draw: Draw, level: int) -> Problem:
     def after(own: Own) -> Fraction:
         return curve * (at - rate * own["b"] - best) ** 2
 
+    new = at - rate * slope
+    then = after({"b": slope})
     front = "" if curve == 1 else tex(curve)
     minus = f"- {tex(best)}" if best > 0 else f"+ {tex(-best)}"
     given = (
         f"The loss of a model with one weight is $\\mathcal{{L}}(w) = {front}(w {minus})^2$. "
-        f"Somebody tries three weights at random, $w = {', '.join(tex(t) for t in tried)}$, and keeps "
-        "the one with the lowest loss."
+        f"Somebody tries three weights at random, $w = {_list(tried)}$, and keeps the one with the "
+        "lowest loss."
     )
     parts = (
         Value(
             "What is the lowest of the three losses?", 1, lambda own: lowest,
-            f"The losses are ${', '.join(tex(x) for x in losses)}$; the lowest is ${tex(lowest)}$, at "
-            f"$w = {tex(at)}$.",
+            f"The losses are ${_list(losses)}$; the lowest is ${tex(lowest)}$, at $w = {tex(at)}$.",
             slips=(Slip(lambda own: at, "this is the weight, not its loss"),),
         ),
         Value(
             r"What is $\frac{d\mathcal{L}}{dw}$ at that weight?", 2, lambda own: slope,
             f"${tex(2 * curve)}(w {minus}) = {tex(slope)}$. One derivative says in which direction "
             "to go, and trying says nothing about that.",
-            slips=(Slip(lambda own: slope / 2, "the 2 that the derivative of a square brings is missing"),),
+            slips=(Slip(lambda own: slope / 2, TWO),),
         ),
         Value(
             f"One step of gradient descent from there, with $\\eta = {tex(rate)}$: what is the loss "
             "then?", 3, after,
-            f"$w$ becomes ${tex(at)} - {tex(rate)} \\cdot {signed(slope)} = {tex(at - rate * slope)}$, "
-            f"where the loss is ${tex(after({'b': slope}))}$: one step betters it by the factor "
-            f"${tex(after({'b': slope}) / lowest)}$.",
+            f"$w$ becomes ${tex(at)} - {tex(rate)} \\cdot {signed(slope)} = {tex(new)}$, where the "
+            f"loss is ${tex(then)}$: one step brings it to ${tex(then / lowest)}$ of what it was.",
             slips=(
                 Slip(lambda own: at - rate * own["b"], "this is the new weight, not its loss"),
                 Slip(
                     lambda own: curve * (at + rate * own["b"] - best) ** 2,
-                    "the step goes up: it is minus the gradient",
+                    UP,
                 ),
             ),
         ),
         Value(
             f"A model with {count} weights is searched by trying {values} values of each, in all "
             "combinations. How many losses are computed?", 2, lambda own: Fraction(values**count),
-            f"${values}^{{{count}}} = {values**count}$. So trying is no good idea with more than a few "
-            "weights, while one backward pass gives the derivatives with respect to all of them at a "
-            "few times the cost of one loss.",
+            f"${values}^{{{count}}} = {values**count}$. So trying is no good idea with more than a "
+            "few weights, while one backward pass gives the derivatives with respect to all of "
+            "them at a few times the cost of one loss.",
             slips=(
                 Slip(lambda own: Fraction(values * count), "combinations multiply: it is a power"),
                 Slip(lambda own: Fraction(count**values), "base and exponent are exchanged"),

@@ -6,10 +6,11 @@ import re
 import textwrap
 from collections.abc import Iterator
 
+from chainrule.derivation import derive
 from chainrule.emit.plain import plain
 from chainrule.errors import DataError
-from chainrule.exercises.parts import Formula, Problem
-from chainrule.exercises.wording import display, gradient
+from chainrule.exercises.parts import Formula, Problem, Shape, Value
+from chainrule.exercises.wording import display, gradient, listed
 from chainrule.explain.rules import primed
 
 LONGEST_FILE = 200_000  # characters of a file with answers
@@ -23,6 +24,7 @@ ANSWER = re.compile(
 )
 _ENDS = re.compile(r"[ \t]*(?:\*\*\([a-z]\)|#|Answer\b|---|<!--)", re.I)
 SOLUTION = "## Solution"
+_MATRIX = re.compile(r"(.*?)\\begin\{pmatrix\}(.*)\\end\{pmatrix\}", re.S)
 
 
 def head(topic: str, seed: int, level: int) -> str:
@@ -41,16 +43,19 @@ def problem_page(problem: Problem, first: str) -> str:
 
 def hint(problem: Problem) -> str:
     """How answers may be written."""
-    formulas = [p for p in problem.parts if isinstance(p, Formula)]
-    if not formulas:
-        return "*Write numbers as decimals or fractions.*"
-    said = "Write formulas in LaTeX, in plain characters, or as a NumPy expression."
-    if len(formulas) > 1:
-        of = formulas[0].of
-        said += (
-            f" What an earlier part asks for may be used by its name: `d{of}` is {gradient(of)}."
-        )
-    return f"*{said}*"
+    kinds = {type(p) for p in problem.parts}
+    said = []
+    if Formula in kinds:
+        said.append("Write formulas in LaTeX, in plain characters, or as a NumPy expression.")
+    if Value in kinds:
+        said.append("Write numbers as decimals or fractions.")
+    if Shape in kinds:
+        said.append("Write shapes as 3 × 4 or (3, 4).")
+    used = dict.fromkeys(p.follows for p in problem.parts if isinstance(p, Formula) and p.follows)
+    if used and problem.network is not None:
+        names = [f"`{problem.network.called(of)}`" for of in used]
+        said.append(f"What earlier parts ask for may be used by name: {listed(names)}.")
+    return f"*{' '.join(said)}*"
 
 
 def solution_page(problem: Problem) -> str:
@@ -65,15 +70,22 @@ def solution_page(problem: Problem) -> str:
 def derivation(problem: Problem, part: object) -> str:
     """The derivation of one derivative line by line, each with its rule."""
     assert isinstance(part, Formula)
-    assert problem.network is not None
-    steps = problem.network.derivation.steps(part.of, spelling="leibniz")
+    network = problem.network
+    assert network is not None
+    formulas = [p for p in problem.parts if isinstance(p, Formula)]
+    inputs = network.definition.inputs  # the first lies below all values
+    wrt = part.of if part.of in network.definition.input else inputs[0].name
+    steps = derive(network.definition, [wrt]).steps(part.of, spelling="leibniz")
     section = next(s for s in steps.sections if s.of == part.of)
-    lines = []
-    for step in section.steps:
-        left = section.symbol if step.number == 1 else ""
-        lines.append(f"{left} &= {step.written.shaped()}")
-    reasons = [f"{s.number}. *{s.rule}*: {s.why_latex}" for s in section.steps]
-    return "\n\n".join([gradient(part.of), display(lines), "\n".join(reasons)])
+    lines = [(s.written.shaped(), s.rule, s.why_latex) for s in section.steps]
+    before = next((p for p in formulas if p.of == part.follows), None)
+    if before is not None and before.solution:  # its result has another form than the one there
+        kept = [line for line in lines if line[1] != "substitution"]
+        put_in = f"with what was found for {gradient(before.of)}."
+        lines = [*kept, (part.answer, "substitution", put_in)]
+    shown = [f"{section.symbol if not i else ''} &= {line[0]}" for i, line in enumerate(lines)]
+    reasons = [f"{i}. *{rule}*: {why}" for i, (_, rule, why) in enumerate(lines, 1)]
+    return "\n\n".join([gradient(part.of), display(shown), "\n".join(reasons)])
 
 
 def answers_in(text: str) -> dict[str, str]:
@@ -134,12 +146,24 @@ def as_text(page: str, width: int = 80) -> str:
 def _display(block: str) -> str:
     """The lines of a display, their "=" below one another."""
     inner = block.removeprefix("$$").removesuffix("$$").strip()
+    matrix = _MATRIX.fullmatch(inner)
+    if matrix:
+        return _matrix(matrix[1], matrix[2])
     inner = inner.removeprefix("\\begin{aligned}").removesuffix("\\end{aligned}").strip()
     lines, place = [], 0
     for line in (_plain(x) for x in inner.split("\\\\\n")):
         place = place if line.startswith("=") else max(line.find(" = ") + 1, 0)
         lines.append("    " + " " * (place * line.startswith("=")) + line)
     return "\n".join(lines)
+
+
+def _matrix(left: str, body: str) -> str:
+    """A matrix in square brackets, its columns below one another."""
+    rows = [[x.strip() for x in row.split("&")] for row in body.split("\\\\")]
+    wide = max(len(x) for row in rows for x in row)
+    lines = ["[" + " ".join(x.rjust(wide) for x in row) + "]" for row in rows]
+    start = f"    {left.strip()} "
+    return "\n".join(f"{start if not i else ' ' * len(start)}{x}" for i, x in enumerate(lines))
 
 
 def _inline(text: str) -> str:

@@ -147,7 +147,7 @@ class Number:
 
 
 def number(text: str) -> Number:
-    """The number that an answer is: 0.33, 1/3, \\frac{1}{3}, w = -2, 1.5e-3, 2*3 + 1.
+    r"""The number that an answer is: 0.33, 1/3, \frac{1}{3}, w = -2, 1.5e-3, 2*3 + 1.
 
     Raises:
         FormulaError: it is none.
@@ -184,12 +184,12 @@ def _computed(text: str) -> Fraction:
 
 
 def shape_of(text: str) -> tuple[int, ...]:
-    """The shape that an answer is: 3×4, (3, 4), 3 x 4, [3, 4].
+    r"""The shape that an answer is: 3×4, (3, 4), 3 x 4, [3, 4].
 
     Raises:
         FormulaError: it is none.
 
-    >>> shape_of("(3, 4)"), shape_of("3 x 4"), shape_of(r"$3 \\times 4$")
+    >>> shape_of("(3, 4)"), shape_of("3 x 4"), shape_of(r"$3 \times 4$")
     ((3, 4), (3, 4), (3, 4))
     """
     found = _SHAPE.fullmatch(re.split("=", bare(text)[:LONGEST])[-1].strip())

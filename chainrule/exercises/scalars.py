@@ -65,12 +65,13 @@ def activation_derivative(draw: Draw, level: int) -> Problem:
     kind = draw.pick(EASY if level == 1 else sorted(OUTPUT_FORMS))
     z, a = draw.pick((("z", "a"), ("u", "h"), ("x", "s"), ("v", "p")))
     factor = draw.pick((2, 3, 4, 5))
-    net, shown, answer, why = OUTPUT_FORMS[kind]
+    written, shown, answer, why = OUTPUT_FORMS[kind]
 
     def put(text: str) -> str:
         return text.format(z, a, factor)
 
-    network = Network(f"net unit\ninput {z}:\n\n{a} = {put(net)}\nloss = 1 * {a}\nreturn loss")
+    net = f"net unit\ninput {z}:\n\n{a} = {put(written)}\nloss = 1 * {a}\nreturn loss"
+    network = Network(net, loss=a)
     given = (
         f"A unit computes ${a} = {put(shown)}$. The forward pass stores {symbol(a)} and forgets "
         f"{symbol(z)}, so the backward pass needs the derivative from {symbol(a)} alone."
@@ -102,8 +103,9 @@ OUTER = (
 def chain_rule(draw: Draw, level: int) -> Problem:
     """h(x) = g(f(x)), at level 3 with a third function: the derivatives on the way, and h′(x)."""
     x, u, v, h = draw.pick((("x", "u", "v", "h"), ("t", "s", "r", "y"), ("x", "a", "q", "z")))
-    put = {"x": x, "p": draw.whole(2, 5), "q": draw.whole(1, 4)}
-    inner = [t.format(**put, **{"2p": 2 * put["p"]}) for t in draw.pick(INNER)]
+    p, q = draw.whole(2, 5), draw.whole(1, 4)
+    put = {"x": x, "p": p, "q": q, "2p": 2 * p}
+    inner = [t.format(**put) for t in draw.pick(INNER)]
     outer = draw.several(OUTER, 2)
     middle = [t.format(u=u) for t in outer[0]]
     last = [t.format(u=v if level == 3 else u) for t in outer[1]]
@@ -114,7 +116,7 @@ def chain_rule(draw: Draw, level: int) -> Problem:
     lines.append(f"{h} = {last[0]}")
     shown.append(f"{h} &= {last[1]}")
     net = "\n".join(["net exercise", f"input {x}:", "", *lines, f"loss = 1 * {h}", "return loss"])
-    network = Network(net)
+    network = Network(net, loss=h)
     given = f"Here {symbol(h)} is a function of {symbol(x)}:\n\n{display(shown)}"
     factors = [last[2], middle[2], inner[2]] if level == 3 else [last[2], inner[2]]
     names = [v, u, x] if level == 3 else [u, x]
@@ -138,8 +140,8 @@ def chain_rule(draw: Draw, level: int) -> Problem:
 
 
 HALVES = (
-    (r"({h} - {y})^2", "({h} - {y})**2", "2"),
-    (r"\frac{{1}}{{2}}({h} - {y})^2", "0.5 * ({h} - {y})**2", ""),
+    (r"({h} - {y})^2", "sum_squares({h}, {y})", "2"),
+    (r"\frac{{1}}{{2}}({h} - {y})^2", "0.5 * sum_squares({h}, {y})", ""),
 )
 UNITS = {
     "sigmoid": (r"\sigma", "{h}(1 - {h})"),
@@ -194,7 +196,7 @@ def two_paths(draw: Draw, level: int) -> Problem:
         shown.append(f"s_{i} &= {letter}({tex})" if outer else f"s_{i} &= {tex}")
     params = "param w_0:\nparam w_1:\nparam w_2:\n"
     net = f"net exercise\n{params}input {x}:\ninput {y}_1:\ninput {y}_2:\n\n" + "\n".join(lines)
-    network = Network(f"{net}\nreturn (s_1 - {y}_1)**2 + (s_2 - {y}_2)**2")
+    network = Network(f"{net}\nreturn sum_squares(s_1, {y}_1) + sum_squares(s_2, {y}_2)")
     shown.append(rf"\mathcal{{L}} &= (s_1 - {y}_1)^2 + (s_2 - {y}_2)^2")
     terms = [
         f"2(s_{i} - {y}_{i})" + (f" {outer_slope.format(h=f's_{i}')}" if outer else "") + f" w_{i}"
