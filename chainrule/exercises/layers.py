@@ -106,9 +106,10 @@ def logistic_regression(draw: Draw, level: int) -> Problem:
     factor = r"\frac{1}{m}" if mean else ""
     r = f"{factor}({p} - {y})"
     why = (
-        rf"{gradient(p)} is ${factor}\left(\frac{{1 - {y}}}{{1 - {p}}} - \frac{{{y}}}{{{p}}}\right)$, "
-        rf"entry by entry, and $\frac{{d{p}}}{{d{z}}} = {p}(1 - {p})$. In the product the "
-        rf"denominators cancel: ${factor}((1 - {y}){p} - {y}(1 - {p})) = {r}$."
+        rf"Entry by entry {gradient(p)} is "
+        rf"${factor}\left(\frac{{1 - {y}}}{{1 - {p}}} - \frac{{{y}}}{{{p}}}\right)$, and "
+        rf"$\frac{{d{p}}}{{d{z}}} = {p}(1 - {p})$. In the product the denominators cancel: "
+        rf"${factor}((1 - {y}){p} - {y}(1 - {p})) = {r}$."
     )
     dw = rf"{data}^\intercal {r}" if rows else rf"{r}{data}^\intercal"
     db = rf"\vec{{1}}^\intercal {r}" if rows else rf"{r}\vec{{1}}"
@@ -249,7 +250,7 @@ def transpose(draw: Draw, level: int) -> Problem:
     )
     shape = Shape(
         f"With $n = {n}$, $k = {k}$ and $m = {m}$: which shape has {gradient(w)}?", 1, sizes,
-        rf"That of {symbol(w)} itself, one derivative for each weight: ${sizes[0]} \times {sizes[1]}$.",
+        rf"That of {symbol(w)}, one derivative for each weight: ${sizes[0]} \times {sizes[1]}$.",
     )  # fmt: skip
     parts = (
         shape,

@@ -91,7 +91,8 @@ class Marking:
             return RIGHT, None, f"{FOLLOWS[0].upper()}{FOLLOWS[1:]}."
         finding = best.finding()
         if finding is None:
-            said = f"your {network.called(part.of)} is not the derivative, and no single usual mistake explains it"
+            called = network.called(part.of)
+            said = f"your {called} is not the derivative, and no usual mistake alone explains it"
             return WRONG, None, said + best.evidence()
         return WRONG, finding, finding.says
 
@@ -154,10 +155,13 @@ class Attempt:
         self.values: list[Array] | None = None
         self.names: set[str] = set()
         try:
-            self.values = [self.at(network, p) for p in network.points]
+            shape = network.presented(of)
+            everywhere = [network.names_at(i, earlier) for i in range(len(network.points))]
+            self.values = [reading.value(names, shape) for names in everywhere]
+            self.names = set(everywhere[0])
         except ChainruleError as error:
             self.error = error
-        self.true = [network.truth(of, p) for p in network.points]
+        self.true = network.true(of)
         self.right = self.values is not None and all(
             close(v, t) for v, t in zip(self.values, self.true, strict=True)
         )
@@ -165,9 +169,7 @@ class Attempt:
     def at(self, network: Network, arrays: Mapping[str, Array]) -> Array:
         """The value of the formula, from arrays of the inputs of a network."""
         own = {o: network.truth(o, arrays) for o in self.earlier}
-        names = network.names(arrays, own)
-        self.names = set(names)
-        return self.reading.value(names, network.presented(self.of))
+        return self.reading.value(network.names(arrays, own), network.presented(self.of))
 
     def finding(self) -> Finding | None:
         """The mistake, if it is one that has a name."""

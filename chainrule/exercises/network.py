@@ -158,6 +158,20 @@ class Network:
         found: Gradients = reverse(root, leaves, seed=seed)
         return found.wrt[target] if target in found.wrt else found.cotangents[target]
 
+    def true(self, of: str) -> list[Array]:
+        """The derivative by a value at each of the points."""
+        if of not in self._true:
+            self._true[of] = [self.truth(of, p) for p in self.points]
+        return self._true[of]
+
+    def names_at(self, number: int, earlier: Sequence[str]) -> Names:
+        """What an answer may name at one of the points."""
+        key = (number, *earlier)
+        if key not in self._names:
+            own = {o: self.true(o)[number] for o in earlier}
+            self._names[key] = self.names(self.points[number], own)
+        return self._names[key]
+
     def truth(
         self, of: str, arrays: Mapping[str, Array], follows: str = "", own: Array | None = None
     ) -> Array:
@@ -185,6 +199,14 @@ class Network:
         if key not in self._pulled:
             self._pulled[key] = self.pulled(of, follows)
         return self._pulled[key]
+
+    @functools.cached_property
+    def _true(self) -> dict[str, list[Array]]:
+        return {}
+
+    @functools.cached_property
+    def _names(self) -> dict[tuple[int | str, ...], Names]:
+        return {}
 
     @functools.cached_property
     def _pulled(self) -> dict[tuple[str, str], Expr]:

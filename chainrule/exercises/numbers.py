@@ -203,8 +203,8 @@ def random_search(draw: Draw, level: int) -> Problem:
             slips=(Slip(lambda own: slope / 2, TWO),),
         ),
         Value(
-            f"One step of gradient descent from there, with $\\eta = {tex(rate)}$: what is the loss "
-            "then?", 3, after,
+            f"One step of gradient descent from there, with $\\eta = {tex(rate)}$: what is the "
+            "loss then?", 3, after,
             f"$w$ becomes ${tex(at)} - {tex(rate)} \\cdot {signed(slope)} = {tex(new)}$, where the "
             f"loss is ${tex(then)}$: one step brings it to ${tex(then / lowest)}$ of what it was.",
             slips=(

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,13 @@ from chainrule.run.bind import Array
 
 LONGEST = 2_000  # characters of one expression
 DEEPEST = 64  # brackets or operations inside one another
-MOST_ENTRIES = (
-    100_000  # of one result: an outer product of two outer products is none that is asked for
-)
+# Of one result. Two results of that size broadcast against each other, which is the most that is
+# computed before it is refused, take 32 MB.
+MOST_ENTRIES = 2_000
 
 MODULES = ("np", "numpy")
 REDUCTIONS = ("axis", "keepdims")
+LISTED = 10  # names that a message lists
 
 
 def _sigmoid(x: Array) -> Array:
@@ -37,40 +39,27 @@ def _softmax(x: Array, axis: int = -1) -> Array:
     return np.asarray(raised / np.sum(raised, axis=axis, keepdims=True))
 
 
+def _relu(x: Array) -> Array:
+    return np.maximum(x, 0)
+
+
+_REDUCING = "sum mean max min"
+_OF_ONE = (
+    "exp log tanh sqrt square abs sign transpose log1p expm1 sin cos sinh cosh negative "
+    "reciprocal ravel squeeze ones_like zeros_like atleast_2d"
+)
+_OF_TWO = "maximum minimum dot matmul outer multiply add subtract divide power inner vdot"
+
 # name: (function, number of arrays, options)
-FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[int, int], tuple[str, ...]]] = {
-    **{
-        name: (getattr(np, name), (1, 1), ())
-        for name in (
-            *(
-                "exp",
-                "log",
-                "log1p",
-                "expm1",
-                "tanh",
-                "sqrt",
-                "square",
-                "abs",
-                "sign",
-                "sin",
-                "cos",
-            ),
-            *("transpose", "cosh", "sinh", "negative", "reciprocal", "ravel", "ones_like"),
-            *("zeros_like", "atleast_2d", "squeeze"),
-        )
-    },
-    **{
-        name: (getattr(np, name), (2, 2), ())
-        for name in (
-            *("maximum", "minimum", "dot", "matmul", "outer", "multiply", "add", "subtract"),
-            *("divide", "power", "inner", "vdot"),
-        )
-    },
-    **{name: (getattr(np, name), (1, 1), REDUCTIONS) for name in ("sum", "mean", "max", "min")},
-    "where": (np.where, (3, 3), ()),
-    "sigmoid": (_sigmoid, (1, 1), ()),
-    "softmax": (_softmax, (1, 1), ("axis",)),
-    "relu": (lambda x: np.maximum(x, 0), (1, 1), ()),
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int, tuple[str, ...]]] = {
+    **{name: (getattr(np, name), 1, REDUCTIONS) for name in _REDUCING.split()},
+    **{name: (getattr(np, name), 1, ()) for name in _OF_ONE.split()},
+    **{name: (getattr(np, name), 2, ()) for name in _OF_TWO.split()},
+    "where": (np.where, 3, ()),
+    "sigmoid": (_sigmoid, 1, ()),
+    "softmax": (_softmax, 1, ("axis",)),
+    "relu": (_relu, 1, ()),
+    "len": (len, 1, ()),
 }
 # what stands behind a dot of an array: x.T, x.sum(axis=1)
 METHODS = ("sum", "mean", "max", "min", "dot", "transpose", "ravel", "squeeze")
@@ -106,20 +95,26 @@ def parse_numpy(text: str) -> ast.expr:
     >>> type(parse_numpy("dZ @ X.T")).__name__
     'BinOp'
     """
-    text = text.strip()
+    text = _one_line(text)
     if len(text) > LONGEST:
         raise FormulaError(f"the answer is {len(text)} characters long (at most {LONGEST})")
     _refuse_depth(text)
     try:
-        tree = ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError) as error:
-        column = getattr(error, "offset", None) or 1
-        raise _refused(text, column - 1, "this is no NumPy expression") from None
-    return tree.body
+        with warnings.catch_warnings():  # such as that a number is called
+            warnings.simplefilter("ignore")
+            return ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        raise _refused(text, (error.offset or 1) - 1, "this is no NumPy expression") from None
+    except (ValueError, RecursionError, MemoryError):
+        raise _refused(text, 0, "this is no NumPy expression") from None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def evaluate_numpy(text: str, values: Mapping[str, Array]) -> Array:
-    """The value of a NumPy expression at arrays, in their float type.
+    """The value of a NumPy expression at arrays, in float64.
 
     Args:
         text: such as ``dZ @ X.T`` or ``np.sum(dZ, axis=1, keepdims=True) / m``.
@@ -130,12 +125,12 @@ def evaluate_numpy(text: str, values: Mapping[str, Array]) -> Array:
             `where` is the column.
         ShapeError: shapes do not fit.
 
-    >>> evaluate_numpy("np.sum(A, axis=1) / 2", {"A": np.ones((2, 3))}).tolist()
+    >>> evaluate_numpy("np.sum(A, axis=1) / A.shape[0]", {"A": np.ones((2, 3))}).tolist()
     [1.5, 1.5]
     """
     tree = parse_numpy(text)
     with np.errstate(all="ignore"):
-        return np.asarray(_Walk(text.strip(), values).value(tree), dtype=np.float64)
+        return np.asarray(_Walk(_one_line(text), values).value(tree), dtype=np.float64)
 
 
 def _refuse_depth(text: str) -> None:
@@ -150,7 +145,10 @@ def _refused(text: str, column: int, what: str, hint: str = "") -> FormulaError:
     start = max(0, column - 38)
     shown = "".join(c if c.isprintable() else "·" for c in text[start : start + 76])
     below = f"\n    {shown}\n    {' ' * (column - start)}^"
-    return FormulaError(what, where=f"column {column + 1}", hint=hint + below)
+    where = f"column {column + 1}"
+    if hint:
+        return FormulaError(what, where=where, hint=hint + below)
+    return FormulaError(what + below, where=where)
 
 
 class _Walk:
@@ -178,7 +176,7 @@ class _Walk:
         except ValueError as error:
             if isinstance(error, (FormulaError, ShapeError)):
                 raise
-            raise ShapeError(f"{error}", where=f"column {_column(node) + 1}") from None
+            raise ShapeError(f"{error}", where=f"column {self.column(node) + 1}") from None
         except (TypeError, OverflowError, IndexError) as error:
             raise self.refused(node, f"this cannot be computed: {error}") from None
         if np.size(found) > MOST_ENTRIES:
@@ -188,7 +186,12 @@ class _Walk:
 
     def refused(self, node: ast.AST, what: str, hint: str = "") -> FormulaError:
         """The error that points at `node`."""
-        return _refused(self.text, _column(node), what, hint)
+        return _refused(self.text, self.column(node), what, hint)
+
+    def column(self, node: ast.AST) -> int:
+        """Where a node begins, in characters: the parser counts bytes."""
+        bytes_before = self.text.encode()[: int(getattr(node, "col_offset", 0))]
+        return len(bytes_before.decode(errors="ignore"))
 
     def constant(self, node: ast.Constant) -> float:
         """A number."""
@@ -199,7 +202,7 @@ class _Walk:
     def name(self, node: ast.Name) -> Array:
         """An array that was given."""
         if node.id not in self.values:
-            hint = did_you_mean(node.id, self.values) or f"There are: {', '.join(self.values)}"
+            hint = did_you_mean(node.id, self.values) or _listed(self.values)
             raise self.refused(node, f"{node.id!r} is not known", hint)
         return np.asarray(self.values[node.id])
 
@@ -213,7 +216,7 @@ class _Walk:
         except ValueError:
             sign = {ast.MatMult: "matrix product", ast.Mult: "product"}.get(type(node.op), "sum")
             what = f"the shapes {np.shape(left)} and {np.shape(right)} do not fit in a {sign}"
-            raise ShapeError(what, where=f"column {_column(node) + 1}") from None
+            raise ShapeError(what, where=f"column {self.column(node) + 1}") from None
 
     def unary(self, node: ast.UnaryOp) -> Any:
         """A sign."""
@@ -228,31 +231,40 @@ class _Walk:
         left, right = self.value(node.left), self.value(node.comparators[0])
         return np.asarray(_COMPARED[type(node.ops[0])](left, right), dtype=np.float64)
 
-    def attribute(self, node: ast.Attribute) -> Array:
-        """``x.T``."""
-        if node.attr != "T":
-            raise self.refused(node, f".{node.attr:.40} is not possible here", "There is: .T")
-        return np.asarray(self.value(node.value)).T
+    def attribute(self, node: ast.Attribute) -> Any:
+        """``x.T``, ``x.size``."""
+        if node.attr not in ("T", "size"):
+            raise self.refused(node, f".{node.attr:.40} is not possible here", "There is .T")
+        array = np.asarray(self.value(node.value))
+        return array.T if node.attr == "T" else float(array.size)
+
+    def entry(self, node: ast.Subscript) -> float:
+        """``x.shape[0]``; nothing else has entries here."""
+        of = node.value
+        if not (isinstance(of, ast.Attribute) and of.attr == "shape"):
+            raise self.refused(node, "entries and slices are not possible here")
+        shape = np.shape(self.value(of.value))
+        at = self._whole(self.value(node.slice), node)
+        if not -len(shape) <= at < len(shape):
+            raise self.refused(node, f"the shape {shape} has no side {at}")
+        return float(shape[at])
 
     def call(self, node: ast.Call) -> Any:
         """A function of NumPy, or a method of an array."""
         name, first = self._called(node.func)
-        function, (fewest, most), options = FUNCTIONS[name]
-        arrays = node.args[: most - len(first)]
+        function, count, options = FUNCTIONS[name]
+        arrays = node.args[: count - len(first)]
         given = [*first, *(self._argument(x) for x in arrays)]
-        if not fewest <= len(given) or len(node.args) > len(arrays) + len(options):
-            raise self.refused(node, f"{name} takes {_counted(most, 'array')}")
-        named = {
-            option: self._option(option, x)
-            for option, x in zip(options, node.args[len(arrays) :], strict=False)
-        }
-        for keyword in node.keywords:
-            if keyword.arg not in options or keyword.arg in named:
-                shown = f"{name} has no option {keyword.arg!r:.40}"
-                raise self.refused(node, shown, f"It has: {', '.join(options) or 'none'}")
-            named[keyword.arg] = self._option(keyword.arg, keyword.value)
-        if "axis" in named:
-            named["axis"] = self._whole(named["axis"], node)
+        more = node.args[len(arrays) :]
+        if len(given) < count or len(more) > len(options):
+            raise self.refused(node, f"{name} takes {count} array{'s' * (count != 1)}")
+        pairs = [*zip(options, more, strict=False), *((k.arg, k.value) for k in node.keywords)]
+        named: dict[str, Any] = {}
+        for option, value in pairs:
+            if option is None or option not in options or option in named:
+                has = f"It has: {', '.join(options)}" if options else ""
+                raise self.refused(node, f"{name} has no option {option!r:.40}", has)
+            named[option] = self._option(option, value)
         return function(*given, **named)
 
     def _called(self, node: ast.expr) -> tuple[str, list[Any]]:
@@ -277,6 +289,7 @@ class _Walk:
         return self.value(node)
 
     def _option(self, name: str, node: ast.expr) -> Any:
+        """What keepdims or axis is."""
         if name == "keepdims":
             if isinstance(node, ast.Constant) and type(node.value) in (bool, int):
                 return bool(node.value)
@@ -285,26 +298,22 @@ class _Walk:
             return None
         if isinstance(node, ast.Tuple):
             return tuple(self._whole(self.value(x), x) for x in node.elts)
-        return self.value(node)
+        return self._whole(self.value(node), node)
 
-    def _whole(self, value: Any, node: ast.AST) -> Any:
-        if value is None or isinstance(value, tuple):
-            return value
-        if np.ndim(value) or float(value) != int(value):
-            raise self.refused(node, "axis is a whole number")
+    def _whole(self, value: Any, node: ast.AST) -> int:
+        if np.ndim(value) or not np.isfinite(value) or float(value) != int(value):
+            raise self.refused(node, "this is no whole number")
         return int(value)
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
 def _near(name: str) -> str:
-    return did_you_mean(name, FUNCTIONS) or f"There are: {', '.join(sorted(FUNCTIONS))}"
+    return did_you_mean(name, FUNCTIONS) or _listed(FUNCTIONS)
 
 
-def _column(node: ast.AST) -> int:
-    return int(getattr(node, "col_offset", 0))
+def _listed(names: Iterable[str]) -> str:
+    known = list(names)
+    more = ", …" if len(known) > LISTED else ""
+    return f"There are: {', '.join(known[:LISTED])}{more}"
 
 
 _WALK: dict[type[ast.AST], Callable[[_Walk, Any], Any]] = {
@@ -314,5 +323,6 @@ _WALK: dict[type[ast.AST], Callable[[_Walk, Any], Any]] = {
     ast.UnaryOp: _Walk.unary,
     ast.Compare: _Walk.compared,
     ast.Attribute: _Walk.attribute,
+    ast.Subscript: _Walk.entry,
     ast.Call: _Walk.call,
 }

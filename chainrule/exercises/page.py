@@ -17,7 +17,8 @@ LONGEST_FILE = 200_000  # characters of a file with answers
 MOST_ANSWERS = 50
 VERSION = 1
 HEAD = re.compile(
-    r"<!-- chainrule exercise: topic=([a-z-]{1,40}) seed=(\d{1,18}) level=(\d) version=(\d{1,6}) -->"
+    r"<!-- chainrule exercise: "
+    r"topic=([a-z-]{1,40}) seed=([0-9]{1,18}) level=([0-9]) version=([0-9]{1,6}) -->"
 )
 ANSWER = re.compile(
     r"[ \t]*(?:\*\*)?Answer[ \t]*\(([^()\n]{1,20})\)[ \t]*:?(?:\*\*)?[ \t]*:?(.*)", re.I

@@ -14,15 +14,20 @@ from chainrule.exercises.network import Names
 from chainrule.exercises.numpytext import evaluate_numpy, parse_numpy
 from chainrule.run.bind import Array
 from chainrule.texmath import evaluate, parse, parse_chain, symbols
+from chainrule.texmath import name as canonical
 from chainrule.texmath.tree import Node
 
 LONGEST = 2_000  # characters of one answer
-LATEX, NUMPY = "LaTeX", "NumPy"
-
 # what only NumPy has
 _NUMPY = re.compile(r"\bnp\.|\bnumpy\.|@|\.T\b|\*\*|\baxis\b|\.(?:sum|dot|mean)\(")
 _NAMED = re.compile(r"[A-Za-z_]\w*\s*=(?!=)")  # dW = …
 _AROUND = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("```", "```"), ("`", "`"))
+# derivatives by their whole names: \frac{dh}{du}, dL/dŷ
+_LOSS = r"(?:[A-Za-zℒ]|\\mathcal\{L\})"
+_FRACTION_RATE = re.compile(
+    rf"\\[dt]?frac\s*\{{\s*(?:d|\\partial\s*){_LOSS}\s*\}}\s*\{{\s*(?:d|\\partial\s*)(\w+)\s*\}}"
+)
+_PLAIN_RATE = re.compile(rf"(?<![\w}}])[d∂]{_LOSS}/[d∂](\w+\u0302?)(?![\w{{^])")
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.(\d*))?|\.(\d+))(?:[eE]([+-]?\d{1,3}))?")
 _FRACTION = re.compile(r"([+-]?\d{1,18})\s*/\s*(\d{1,18})")
 _SHAPE = re.compile(r"(?:[(\[]\s*)?(\d{1,6})\s*(?:,|×|x|\\times|by)\s*(\d{1,6})?\s*,?\s*(?:[)\]])?")
@@ -47,13 +52,13 @@ class Reading:
 
     Attributes:
         text: the formula.
-        language: `LATEX` (also plain characters) or `NUMPY`.
-        tree: of LaTeX.
+        tree: of LaTeX (also of plain characters); None if it is NumPy.
+        refused: why it cannot be read so.
     """
 
     text: str
-    language: str
     tree: Node | None = None
+    refused: FormulaError | None = None
 
     def value(self, names: Names, shape: tuple[int, ...]) -> Array:
         """Its value, in its own shape if that is another than `shape` up to sides of length 1.
@@ -62,6 +67,8 @@ class Reading:
             FormulaError: a name is not known, or something is not defined.
             ShapeError: shapes inside it do not fit.
         """
+        if self.refused is not None:
+            raise self.refused
         if self.tree is None:
             found = evaluate_numpy(self.text, _spelled(names))
         else:
@@ -93,44 +100,43 @@ def _tight(shape: Iterable[int]) -> tuple[int, ...]:
 def _spelled(names: Names) -> Names:
     """Names as Python spells them: W_1 and W1, y_hat and yhat; not those like dL/dZ."""
     whole = {k: v for k, v in names.items() if k.isidentifier()}
-    return {**{k.replace("_", ""): v for k, v in whole.items()}, **whole}
+    return {**whole, **{k.replace("_", ""): v for k, v in whole.items()}}
 
 
 def readings(text: str, names: Iterable[str]) -> list[Reading]:
-    """The ways in which a formula can be read, the likeliest first.
+    """The two ways to read a formula, the likelier first.
 
     Raises:
-        FormulaError: there is none; `where` is the column.
+        FormulaError: it is too long.
     """
     text = bare(text)
     if len(text) > LONGEST:
         what = f"the answer is {len(text)} characters long (at most {LONGEST})"
         raise FormulaError(what, hint="Give the formula and nothing else")
+    for rate in (_FRACTION_RATE, _PLAIN_RATE):
+        text = rate.sub(lambda m: f" d{canonical(m[1])} ", text)
     both = [_latex, _numpy]
     if _NUMPY.search(text):
         both.reverse()
     found: list[Reading] = []
-    refused: list[FormulaError] = []
     for read in both:
         try:
             found.append(read(text, list(names)))
         except FormulaError as error:
-            refused.append(error)
-    if not found:
-        raise refused[0]
+            found.append(Reading(text, refused=error))
     return found
 
 
 def _latex(text: str, names: list[str]) -> Reading:
     sides = parse_chain(text, names)
-    return Reading(text, LATEX, sides[-1])
+    return Reading(text, sides[-1])
 
 
 def _numpy(text: str, names: list[str]) -> Reading:
     named = _NAMED.match(text)
     formula = text[named.end() :].strip() if named else text
     parse_numpy(formula)
-    return Reading(formula, NUMPY)
+    return Reading(formula)
 
 
 @dataclass(frozen=True)
