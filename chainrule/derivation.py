@@ -13,6 +13,7 @@ from chainrule.plan.derived import per_example as _per_example
 
 if TYPE_CHECKING:
     from chainrule.check.gradient import Report
+    from chainrule.check.printed import RoundTrip
     from chainrule.explain.steps import Steps
     from chainrule.run.bind import Array
     from chainrule.run.machine import Machine
@@ -175,6 +176,30 @@ class Derivation:
         from chainrule.check.gradient import check_gradients
 
         return check_gradients(self._derived, seed=seed, dtype=dtype, arrays=arrays)
+
+    def round_trip(self, seed: int = 0) -> RoundTrip:
+        r"""Read the printed equations back and compare what they say with what the code computes.
+
+        They are parsed from LaTeX and from plain characters by `chainrule.texmath`, which shares
+        nothing with the printers, and evaluated at random arrays.
+
+        Args:
+            seed: fixes the random sizes and values.
+
+        Returns:
+            A report: `.ok`, `.worst`, `str()`.
+
+        Raises:
+            GraphError: an operation has no notation between matrices.
+
+        >>> from chainrule.netfile import parse_net
+        >>> net = "net line\nparam w:\ninput x: m\ninput y: m\nreturn mse(w * x, y)"
+        >>> derive(parse_net(net)).round_trip().ok
+        True
+        """
+        from chainrule.check.printed import round_trip
+
+        return round_trip(self._derived, seed)
 
     def _repr_latex_(self) -> str:
         from chainrule.emit.equations import equations

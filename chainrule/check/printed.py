@@ -21,7 +21,7 @@ from chainrule.errors import FormulaError, GraphError
 from chainrule.expr import EXAMPLES, Expr, postorder
 from chainrule.plan.derived import Derived
 from chainrule.run.reference import Reference
-from chainrule.texmath import Symbol, evaluate, name, parse_equation, spell
+from chainrule.texmath import Symbol, evaluate, evaluate_open, name, parse_equation, spell
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -48,17 +48,25 @@ class Reading:
         sizes: of the axes.
         orientation: row or column, for values with one axis.
         examples: whether the examples of matrices are "columns" or "rows".
+        labels: inputs that hold class labels.
     """
 
     axes: Mapping[str, tuple[str, ...]]
     sizes: Mapping[str, int]
     orientation: Mapping[str, str]
     examples: str
+    labels: frozenset[str]
 
-    def shape(self, key: str) -> tuple[int, ...] | None:
-        """The shape of a named value; None for one that only the equations have."""
-        found = self.axes.get(key)
-        return None if found is None else tuple(self.sizes[a] for a in found)
+    def shape(self, key: str) -> tuple[int, ...]:
+        """The shape of a named value."""
+        return tuple(self.sizes[a] for a in self.axes[key])
+
+    def written(self, key: str) -> tuple[int, ...]:
+        """Its shape in equations: one axis is a row or a column."""
+        shape = self.shape(key)
+        if len(shape) != 1:
+            return shape
+        return (1, *shape) if self.orientation[key] == "row" else (*shape, 1)
 
 
 def reading(found: Derived, sizes: Mapping[str, int]) -> Reading:
@@ -71,7 +79,8 @@ def reading(found: Derived, sizes: Mapping[str, int]) -> Reading:
     axes[loss] = ()
     one_axis = {key: turned.get(a[0], "column") for key, a in axes.items() if len(a) == 1}
     examples = "columns" if turned.get(EXAMPLES, "row") == "row" else "rows"
-    return Reading(axes, sizes, one_axis, examples)
+    labels = frozenset(name(x.name) for x in found.definition.inputs if x.kind == "int")
+    return Reading(axes, sizes, one_axis, examples, labels)
 
 
 def read_back(lines: Iterable[str], how: Reading, given: Mapping[str, Array]) -> dict[str, Array]:
@@ -85,21 +94,23 @@ def read_back(lines: Iterable[str], how: Reading, given: Mapping[str, Array]) ->
     Raises:
         FormulaError, ShapeError: a line cannot be read or evaluated.
     """
-    values: dict[str, Array] = {**{name(a): np.asarray(n) for a, n in how.sizes.items()}, **given}
-    turned = dict(how.orientation)
+    values: dict[str, Any] = {**{name(a): np.asarray(n) for a, n in how.sizes.items()}, **given}
+    settings: dict[str, Any] = {
+        "orientation": how.orientation,
+        "examples": how.examples,
+        "axes": how.axes,
+        "labels": how.labels,
+    }
     found: dict[str, Array] = {}
     for line in lines:
         left, right = parse_equation(line, [*values, *how.axes])
         if not isinstance(left, Symbol):
             raise FormulaError(f"{spell(left)!r} on the left is not one name")
-        found[left.key] = values[left.key] = evaluate(
-            right,
-            values,
-            orientation=turned,
-            examples=how.examples,
-            axes=how.axes,
-            shape=how.shape(left.key),
-        )
+        if left.key in how.axes:
+            value = evaluate(right, values, **settings, shape=how.written(left.key))
+            found[left.key] = values[left.key] = value.reshape(how.shape(left.key))
+        else:  # a line of its own for a part that has no name in the network
+            values[left.key] = evaluate_open(right, values, **settings)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 _SYMBOLS = {
     r"\mathcal{L}": "L",
@@ -83,11 +84,7 @@ def plain(line: str) -> str:
     """
     text = re.sub(r"\\(?:mathrm|text)" + _GROUP, rf"{_WORD}\1{_END}", line)
     for accent, mark in _ACCENTS.items():
-        text = re.sub(
-            re.escape(accent) + _GROUP,
-            lambda m, mark=mark: m[1].removesuffix(_END) + mark + _END * m[1].endswith(_END),
-            text,
-        )
+        text = re.sub(re.escape(accent) + _GROUP, _accented(mark), text)
     text = _WORDS.sub(_symbol, text)
     text = re.sub(r"(?<=[\w)])\\operatorname", r" \\operatorname", text)
     text = re.sub(r"\\operatorname" + _GROUP, r"\1", text)
@@ -105,6 +102,16 @@ def plain(line: str) -> str:
     text = re.sub(r"\\([#$%&_{}])", r"\1", text).replace("log (", "log(")
     text = re.sub(r"\| ([^|]*) \|", r"|\1|", text)
     return unicodedata.normalize("NFC", re.sub(r" +", " ", _apart(text)).strip())
+
+
+def _accented(mark: str) -> Callable[[re.Match[str]], str]:
+    """Puts a mark on the last letter of what an accent stands above."""
+
+    def put(match: re.Match[str]) -> str:
+        inner = match[1].removesuffix(_END)
+        return inner + mark + match[1][len(inner) :]
+
+    return put
 
 
 def _apart(text: str) -> str:
@@ -133,8 +140,8 @@ def _fraction(match: re.Match[str]) -> str:
     before = match.string[: match.start()].rstrip()[-1:]
     after = match.string[match.end() :][:1]
     if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
-        bare = after.isalnum() or after == _WORD or (upper == "∂" and after)
-        return f"{text} " if bare else text
+        apart = (after.isalnum() and after != "ᵀ") or after == _WORD
+        return f"{text} " if apart or (upper == "∂" and after) else text
     beside = (
         before.isalnum() or before in _ENDS_A_FACTOR or after.isalnum() or after in _BEGINS_A_FACTOR
     )
@@ -145,13 +152,14 @@ def _lowered(text: str) -> str:
     if _WORD in text:
         inner = text.replace(_WORD, "").replace(_END, "")
         return f"_{inner}{_END_BELOW}" if re.fullmatch(r"\w+", inner) else f"_({inner})"
+    text = re.sub("_([A-Za-z0-9])", lambda m: _lowered(m[1]), text)
     if re.fullmatch(r"[0-9+-]+", text):
         return text.translate(_BELOW)
     if re.fullmatch(r"[ij]([+-][0-9]+)?", text):
         return _BELOW_LETTERS[text[0]] + text[1:].translate(_BELOW)
     if text.startswith("["):
         return text
-    return f"_{text}{_END_BELOW}" if re.fullmatch(r"\w+", text) else f"_({text})"
+    return f"_{text}{_END_BELOW}" if re.fullmatch(r"[A-Za-z0-9]+", text) else f"_({text})"
 
 
 def _raised(text: str) -> str:

@@ -11,110 +11,17 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from chainrule.emit.pieces import MARK, Operand, Tex, escape, join, label, number, transposed
 from chainrule.expr import EXAMPLES, Axes, Expr, postorder
 from chainrule.ops import OPS
 from chainrule.ops.record import ATOM, HADAMARD, POWER, PRODUCT, SUM
 
-GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
-    "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
-)
-ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde"}
-_SPECIAL = {c: rf"\{c}" for c in "#$%&_{}"} | {"\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge "}
-_LEVELS = {"sum": SUM, "had": HADAMARD, "prod": PRODUCT, "pow": POWER, "atom": ATOM}
+__all__ = ["MARK", "Printer", "Tex", "escape", "join", "label", "number", "orientations", "transposed"]
+
 ROW, COLUMN = "row", "column"
 EACH_EXAMPLE = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
-
-
-def label(name: str) -> str:
-    r"""A name as mathematics: y_hat → \hat{y}, alpha → \alpha; anything else is escaped.
-
-    >>> label("y_hat"), label("b_10"), label("w_out")
-    ('\\hat{y}', 'b_{10}', 'w_{\\mathrm{out}}')
-    """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name):
-        return rf"\text{{{escape(name)}}}"
-    base, *rest = name.split("_")
-    accents = [ACCENTS[word] for word in rest if word in ACCENTS]
-    subscripts = [_word(word) for word in rest if word not in ACCENTS]
-    match = re.fullmatch(r"([A-Za-z])([0-9]+)", base)
-    if match:
-        base, subscripts = match[1], [match[2], *subscripts]
-    text = rf"{accents[0]}{{{_word(base)}}}" if accents else _word(base)
-    if not subscripts:
-        return text
-    below = ", ".join(subscripts)
-    return f"{text}_{below}" if len(below) == 1 else f"{text}_{{{below}}}"
-
-
-def _word(word: str) -> str:
-    if word in GREEK:
-        return f"\\{word}"
-    return word if len(word) == 1 or word.isdigit() else rf"\mathrm{{{word}}}"
-
-
-def escape(text: str) -> str:
-    """Text of any origin made harmless inside an equation."""
-    return "".join(_SPECIAL.get(c, c) for c in text if c.isprintable())
-
-
-@dataclass(frozen=True)
-class Tex:
-    """A piece of an equation and how tightly it binds."""
-
-    text: str
-    binds: int
-    turned: Tex | None = None
-    """What this is the transpose of."""
-
-    @property
-    def tall(self) -> bool:
-        """Whether plain parentheses would be too small for it."""
-        return r"\frac" in self.text or r"\left" in self.text or r"\sum" in self.text
-
-    def inside(self) -> str:
-        """The piece in parentheses."""
-        return rf"\left({self.text}\right)" if self.tall else f"({self.text})"
-
-    def at(self, level: int) -> str:
-        """The piece, in parentheses where it binds looser than `level`."""
-        return self.inside() if self.binds < level else self.text
-
-
-_NUMBER_AT_END = re.compile(r"(?<![_0-9.])[0-9][0-9.]*$")
-_WORD_AT_END = re.compile(r"\\[A-Za-z]+$|_\w$|_\{[^{}]*\}$")
-
-
-# around a piece that a reader of the text wants to find again: no label contains these characters
-MARK = re.compile("\ue000[0-9]+\ue001|\ue002")
-
-
-def join(left: str, right: str) -> str:
-    """Two factors side by side, kept apart where they would read as one word or one number."""
-    first, second = MARK.sub("", left), MARK.sub("", right)
-    if second[:1].isdigit() and first:
-        return rf"{left} \cdot {right}"
-    if second.startswith(r"\vec{1}") and _NUMBER_AT_END.search(first):
-        return rf"{left} \cdot {right}"
-    apart = _WORD_AT_END.search(first) and second[:1].isalpha()
-    return f"{left} {right}" if apart else left + right
-
-
-class _Operand:
-    """What a record's template formats: `{0:prod}`."""
-
-    def __init__(self, tex: Tex) -> None:
-        self.tex = tex
-
-    def __format__(self, spec: str) -> str:
-        if spec == "call":
-            return self.tex.inside()
-        if spec == "left":
-            return self.tex.text if self.tex.binds == HADAMARD else self.tex.at(POWER)
-        return self.tex.at(_LEVELS[spec]) if spec else self.tex.text
 
 
 def orientations(roots: Iterable[Expr]) -> dict[str, str]:
@@ -149,11 +56,23 @@ def orientations(roots: Iterable[Expr]) -> dict[str, str]:
 
 
 class Printer:
-    """Prints expressions; those with a name are printed as it."""
+    """Prints expressions; those with a name are printed as it.
 
-    def __init__(self, names: Mapping[Expr, str], orientation: Mapping[str, str]) -> None:
+    Args:
+        names: of expressions.
+        orientation: of values with one axis.
+        sized: axes along which ones are printed with their length.
+    """
+
+    def __init__(
+        self,
+        names: Mapping[Expr, str],
+        orientation: Mapping[str, str],
+        sized: frozenset[str] = frozenset(),
+    ) -> None:
         self.names = dict(names)
         self.orientation = orientation
+        self.sized = sized
 
     def tex(self, node: Expr) -> Tex:
         """`node` as an equation."""
@@ -178,13 +97,38 @@ class Printer:
         if op.tex_array and node.axes:
             template = op.tex_array
         template = self._along(template, node)
-        operands = [_Operand(self._like(x, node)) for x in node.inputs]
+        inside = self.sizing(node)
+        operands = [Operand(inside._like(x, node)) for x in node.inputs]
         text = string.Formatter().vformat(template, operands, attrs)
-        tex = Tex(text, SUM if text.startswith("-") else op.binds)
+        loose = text.startswith("-") or r"\sum " in template  # a Σ reaches as far as a product
+        tex = Tex(text, SUM if loose else op.binds)
         if len(node.axes) != 1 or len(node.inputs[0].axes) != 2:
             return tex
         kept = ROW if node.axes[0] == node.inputs[0].axes[1] else COLUMN
         return self.oriented(tex, kept, node.axes)
+
+    def sizing(self, node: Expr) -> Printer:
+        """A printer for the inputs: what is averaged, say, must show how long it is."""
+        axes = {axis for x in node.inputs for axis in x.axes}
+        if not axes - set(node.axes) and node.op not in EACH_EXAMPLE:
+            return self
+        unsaid = frozenset(axis for axis in axes if not self.says(node.inputs, axis))
+        return Printer(self.names, self.orientation, unsaid) if unsaid else self
+
+    def says(self, nodes: Iterable[Expr], axis: str) -> bool:
+        """Whether a name in the equation of `nodes` has this axis, and so its length."""
+        todo = list(nodes)
+        while todo:
+            x = todo.pop()
+            if axis in x.axes and (x in self.names or x.op == "input"):
+                return True
+            if axis in x.axes:
+                todo.extend(x.inputs)
+        return False
+
+    def ones(self, axis: str) -> str:
+        """A column of ones along an axis."""
+        return rf"\vec{{1}}_{{{label(axis)}}}" if axis in self.sized else r"\vec{1}"
 
     def _along(self, template: str, node: Expr) -> str:
         """The axis of a softmax below it, where it is not that of the classes of each example."""
@@ -201,12 +145,14 @@ class Printer:
 
     def _like(self, x: Expr, node: Expr) -> Tex:
         """An elementwise operand, transposed where its axes stand the other way round."""
-        turned = (
-            len(x.axes) == 2
-            and x.axes == node.axes[::-1]
-            and node.op not in ("rename", "transpose")
-        )
-        return transposed(self.tex(x)) if turned else self.tex(x)
+        axes = node.axes or node.inputs[0].axes
+        tex = self.tex(x)
+        if len(axes) != 2 or x.kind == "int" or node.op in ("rename", "transpose"):
+            return tex
+        if len(x.axes) == 1:
+            wanted = ROW if x.axes[0] == axes[1] else COLUMN
+            return tex if self.orientation[x.axes[0]] == wanted else transposed(tex)
+        return transposed(tex) if x.axes == axes[::-1] else tex
 
     def oriented(self, tex: Tex, natural: str, axes: Axes) -> Tex:
         """A row or column as its axis asks for."""
@@ -235,32 +181,34 @@ def _plain(value: Any) -> bool:
     return not isinstance(value, tuple) or all(isinstance(part, str) for part in value)
 
 
-def transposed(tex: Tex) -> Tex:
-    """The transpose of a piece; of a transpose what it was."""
-    return tex.turned or Tex(rf"{tex.at(ATOM)}^\intercal", POWER, tex)
-
-
-def number(value: float) -> Tex:
-    """A constant, with all its digits: what is shown is what is computed with."""
-    if value in (float("inf"), -float("inf")):
-        return Tex(r"\infty", ATOM) if value > 0 else Tex(r"-\infty", SUM)
-    text = repr(value).removesuffix(".0")
-    if "e" in text:
-        digits, power = text.split("e")
-        return Tex(rf"{digits} \cdot 10^{{{int(power)}}}", SUM if value < 0 else PRODUCT)
-    return Tex(text, SUM if value < 0 else ATOM)
-
-
 def _mul(p: Printer, node: Expr) -> Tex | None:
     """A number stands beside its factor; only arrays are multiplied element by element."""
     if all(x.axes for x in node.inputs):
         return None
-    a, b = (p.tex(x).at(PRODUCT) for x in node.inputs)
+    a, b = (_number_or_array(p, x) for x in node.inputs)
     return Tex(join(a, b), PRODUCT)
+
+
+def _number_or_array(p: Printer, x: Expr) -> str:
+    """A factor; a number that is itself a product of arrays, as of a row and a column, stays one.
+
+    The product of matrices is associative, but A(uᵀv) is not (Auᵀ)v.
+    """
+    tex = p.tex(x)
+    inside = [] if x.axes or x in p.names else list(x.inputs)
+    while inside:
+        y = inside.pop()
+        if y.axes:
+            return tex.at(POWER)
+        inside += [] if y in p.names else y.inputs
+    return tex.at(PRODUCT)
 
 
 def _contract(p: Printer, node: Expr) -> Tex | None:
     a, b = node.inputs
+    p = p.sizing(node)
+    if not (a.axes and b.axes):
+        return Tex(join(p.tex(a).at(PRODUCT), p.tex(b).at(PRODUCT)), PRODUCT)
     over = tuple(axis for axis in node["over"] if axis != "1") or node["over"]
     shared = [axis for axis in a.axes if axis in b.axes and axis not in over]
     if len({*a.axes, *b.axes}) <= 2 and (shared or len(over) > 1):
@@ -282,9 +230,9 @@ def _product_summed(p: Printer, node: Expr) -> Tex:
     a, b = sorted(node.inputs, key=lambda x: -len(x.axes))
     turned = len(b.axes) == 2 and b.axes != a.axes
     factor = transposed(p.tex(b)) if turned else p.tex(b)
-    text = rf"{_Operand(p.tex(a)):left} \odot {factor.at(POWER)}"
+    text = rf"{Operand(p.tex(a)):left} \odot {factor.at(POWER)}"
     over = tuple(axis for axis in node["over"] if axis != "1")
-    return _ones_around(p, Tex(text, HADAMARD), a.axes, over, node.axes)
+    return _ones_around(p, Tex(text, HADAMARD), a.axes, over, node)
 
 
 def _turn(p: Printer, x: Expr, wanted: str) -> Tex:
@@ -306,19 +254,27 @@ def _sum(p: Printer, node: Expr) -> Tex | None:
         return tex
     if len(x.axes) > 2:
         return None
-    return _ones_around(p, tex, x.axes, over, node.axes)
+    return _ones_around(p, tex, x.axes, over, node)
 
 
-def _ones_around(p: Printer, tex: Tex, axes: Axes, over: Axes, kept: Axes) -> Tex:
+def _ones_around(p: Printer, tex: Tex, axes: Axes, over: Axes, node: Expr) -> Tex:
     """The sum over some axes of a piece with one axis or two, as products with ones."""
     columns = axes[-1] if len(axes) == 2 or p.orientation[axes[0]] == ROW else None
     rows = axes[0] if len(axes) == 2 or columns is None else None
+    if columns not in over and rows not in over:
+        return tex
     text = tex.at(PRODUCT)
     if columns in over:
-        text = join(text, r"\vec{1}")
+        text = join(text, _ones(p, node, columns))
     if rows in over:
-        text = join(r"\vec{1}^\intercal", text)
-    return p.oriented(Tex(text, PRODUCT), COLUMN if columns in over else ROW, kept)
+        text = join(_ones(p, node, rows) + r"^\intercal", text)
+    return p.oriented(Tex(text, PRODUCT), COLUMN if columns in over else ROW, node.axes)
+
+
+def _ones(p: Printer, node: Expr, axis: str | None) -> str:
+    """Ones to add up an axis: with their length where nothing in the equation has it."""
+    said = axis is None or p.says(node.inputs, axis)
+    return r"\vec{1}" if said else rf"\vec{{1}}_{{{label(str(axis))}}}"
 
 
 def _expand(p: Printer, node: Expr) -> Tex | None:
@@ -330,15 +286,17 @@ def _expand(p: Printer, node: Expr) -> Tex | None:
     if len(x.axes) == len(node.axes):
         return p.tex(x)
     if not x.axes:
-        ones = r"\vec{1}\vec{1}^\intercal" if len(node.axes) == 2 else _turned_ones(p, node.axes[0])
+        first, last = p.ones(node.axes[0]), p.ones(node.axes[-1])
+        ones = rf"{first}{last}^\intercal" if len(node.axes) == 2 else _turned_ones(p, node.axes[0])
         return Tex(join(text, ones), PRODUCT)
     if x.axes[0] == node.axes[0]:
-        return Tex(join(_turn(p, x, COLUMN).at(PRODUCT), r"\vec{1}^\intercal"), PRODUCT)
-    return Tex(join(r"\vec{1}", _turn(p, x, ROW).at(PRODUCT)), PRODUCT)
+        row = rf"{p.ones(node.axes[1])}^\intercal"
+        return Tex(join(_turn(p, x, COLUMN).at(PRODUCT), row), PRODUCT)
+    return Tex(join(p.ones(node.axes[0]), _turn(p, x, ROW).at(PRODUCT)), PRODUCT)
 
 
 def _turned_ones(p: Printer, axis: str) -> str:
-    return r"\vec{1}" if p.orientation[axis] == COLUMN else r"\vec{1}^\intercal"
+    return p.ones(axis) if p.orientation[axis] == COLUMN else rf"{p.ones(axis)}^\intercal"
 
 
 def _transpose(p: Printer, node: Expr) -> Tex | None:
@@ -351,6 +309,10 @@ def _concat(p: Printer, node: Expr) -> Tex | None:
 
 def _rename(p: Printer, node: Expr) -> Tex | None:
     return p.tex(node.inputs[0])
+
+
+def _mean(p: Printer, node: Expr) -> Tex | None:
+    return None if node["over"] else p.tex(node.inputs[0])
 
 
 def _one_hot(p: Printer, node: Expr) -> Tex | None:
@@ -371,4 +333,5 @@ _BY_PLACE: dict[str, Callable[[Printer, Expr], Tex | None]] = {
     "concat": _concat,
     "rename": _rename,
     "one_hot": _one_hot,
+    "mean": _mean,
 }

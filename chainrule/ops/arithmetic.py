@@ -80,6 +80,7 @@ div = binary(
     summary="Quotient, element by element.",
     vjp=lambda g, y, a, b: (g / b, -(g * y / b)),
     tex=r"\frac{{{0}}}{{{1}}}",
+    binds=POWER,
     domain=((-3, 3), (0.3, 3)),
     source="quotient rule, written with the quotient itself: d(a/b)/db = −(a/b)/b",
 )

@@ -13,7 +13,7 @@ It understands LaTeX, the plain characters of a terminal and what is typed on a 
 
 from __future__ import annotations
 
-from chainrule.texmath.evaluate import evaluate
+from chainrule.texmath.evaluate import evaluate, evaluate_open
 from chainrule.texmath.lines import statements
 from chainrule.texmath.reading import name, parse, parse_align, parse_chain, parse_equation
 from chainrule.texmath.spell import spell
@@ -60,6 +60,7 @@ __all__ = [
     "Symbol",
     "Transpose",
     "evaluate",
+    "evaluate_open",
     "name",
     "parse",
     "parse_align",

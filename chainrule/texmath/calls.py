@@ -20,7 +20,15 @@ from chainrule.texmath.functions import (
     smaller,
     softmax,
 )
-from chainrule.texmath.values import Array, Value, elementwise, multiplied, refuse_free, transposed
+from chainrule.texmath.values import (
+    COLUMN,
+    Array,
+    Value,
+    elementwise,
+    multiplied,
+    refuse_free,
+    transposed,
+)
 from chainrule.texmath.words import function
 
 
@@ -146,7 +154,8 @@ def along(name: str, x: Value, below: Parameters, examples: str) -> Value:
     if isinstance(axis, tuple):
         return Value(array[..., 0, 0], x.indices)
     labels = ("", x.labels[1]) if axis == -2 else (x.labels[0], "")
-    return replace(x, array=array, labels=labels)
+    open_ = (True, x.open[1]) if axis == -2 else (x.open[0], True)
+    return replace(x, array=array, open=open_, labels=labels)
 
 
 def _side(x: Value, label: str | float) -> int:
@@ -238,14 +247,21 @@ _PARAMETERS: dict[str, Callable[[Value, Parameters], Value]] = {
 # labels of classes, which count from 0
 
 
-def _label_array(labels: Value, classes: int) -> tuple[Array, bool]:
-    """Labels as positions, and whether they stand in a column."""
+def _label_array(labels: Value, classes: int) -> Array:
+    """Labels as positions."""
     if labels.indices or (labels.matrix and 1 not in labels.shape):
         raise ShapeError(f"labels of shape {labels.said()}: they are a row or a column")
     at = np.real(labels.array).astype(int).reshape(-1)
     if at.size and not 0 <= at.min() <= at.max() < classes:
         raise ShapeError(f"labels from {at.min()} to {at.max()}, but there are {classes} classes")
-    return at, labels.matrix and labels.shape[1] == 1
+    return at
+
+
+def _in_column(labels: Value, otherwise: bool) -> bool:
+    """Whether labels stand in a column; `otherwise` if there is one label that could be either."""
+    if not labels.matrix or (labels.shape == (1, 1) and labels.open[0] == labels.open[1]):
+        return otherwise
+    return labels.shape[1] == 1 and not labels.open[0]
 
 
 def picked(x: Value, labels: Value) -> Value:
@@ -254,13 +270,15 @@ def picked(x: Value, labels: Value) -> Value:
     Raises:
         ShapeError: there are not as many labels as examples, or one names no class.
     """
-    column = labels.matrix and labels.shape[1] == 1
+    own = next((label for label in labels.labels if label), "")
+    named = own and own in x.labels
+    column = x.labels[0] == own if named else _in_column(labels, x.shape[0] == 1)
     table = x.array if column else x.array.T
-    at, _ = _label_array(labels, table.shape[1])
+    at = _label_array(labels, table.shape[1])
     if len(at) != len(table):
         raise ShapeError(f"{len(at)} labels for {len(table)} examples")
     entries = table[np.arange(len(at)), at][:, None]
-    found = Value(entries, matrix=True, labels=(x.labels[0 if column else 1], ""))
+    found = Value(entries, matrix=True, open=COLUMN, labels=(x.labels[0 if column else 1], ""))
     return found if column else transposed(found)
 
 
@@ -270,8 +288,8 @@ def one_hot(labels: Value, classes: int) -> Value:
     Raises:
         ShapeError: a label names no class.
     """
-    at, column = _label_array(labels, classes)
+    at = _label_array(labels, classes)
     table = np.zeros((len(at), classes))
     table[np.arange(len(at)), at] = 1
     found = Value(table, matrix=True)
-    return found if column else transposed(found)
+    return found if _in_column(labels, False) else transposed(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ def evaluate(
     orientation: Mapping[str, str] | str = "column",
     examples: str = "columns",
     axes: Mapping[str, Sequence[str]] | None = None,
+    labels: Collection[str] = (),
     indices: Sequence[str] | None = None,
     shape: tuple[int, ...] | None = None,
 ) -> Array:
@@ -44,6 +45,7 @@ def evaluate(
         orientation: whether arrays with one axis are a "row" or a "column", for all or by name.
         examples: whether a matrix has its examples in "columns" or in "rows".
         axes: names of the axes of values, for ``\max_k``.
+        labels: names of values that are class labels; rows and columns of whole numbers always are.
         indices: the free indices in the order in which the result has them; by default in the
             order of the text.
         shape: the shape that the result must have. A row or column then loses its side of length
@@ -60,20 +62,58 @@ def evaluate(
     >>> float(evaluate(parse(r"\frac{1}{2}\|a - y\|^2"), {"a": [1.0, 2.0], "y": [0.0, 4.0]}))
     2.5
     """
-    arrays = {name(k): np.asarray(v) for k, v in values.items()}
+    settings = (functions, orientation, examples, axes, labels)
+    found, free = _found(node, values, *settings)
+    order = tuple(indices) if indices else tuple(dict.fromkeys([*free, *found.indices]))
+    return _finished(found, order, shape)
+
+
+def evaluate_open(
+    node: tree.Node,
+    values: Mapping[str, Any],
+    *,
+    functions: Mapping[str, Meaning] | None = None,
+    orientation: Mapping[str, str] | str = "column",
+    examples: str = "columns",
+    axes: Mapping[str, Sequence[str]] | None = None,
+    labels: Collection[str] = (),
+) -> Value:
+    """The same as a `Value`, which may have sides whose length is not known yet.
+
+    It may stand among the `values` of another formula, as a line of a derivation that later lines
+    use.
+
+    Raises:
+        FormulaError, ShapeError: as for `evaluate`.
+    """
+    return _found(node, values, functions, orientation, examples, axes, labels)[0]
+
+
+def _found(
+    node: tree.Node,
+    values: Mapping[str, Any],
+    functions: Mapping[str, Meaning] | None,
+    orientation: Mapping[str, str] | str,
+    examples: str,
+    axes: Mapping[str, Sequence[str]] | None,
+    labels: Collection[str],
+) -> tuple[Value, Mapping[str, int]]:
+    """The value of a formula, and its free indices."""
+    whole = {name(k): v for k, v in values.items() if isinstance(v, Value)}
+    arrays = {
+        name(k): v.array if isinstance(v, Value) else np.asarray(v) for k, v in values.items()
+    }
     named = {name(k): tuple(v) for k, v in (axes or {}).items()}
     turned = orientation
     if not isinstance(turned, str):
         turned = {name(k): v for k, v in turned.items()}
-    given = Given(arrays, turned, examples, named)
+    given = Given(arrays, turned, examples, named, whole, frozenset(map(name, labels)))
     uses_at = any("@" in x.signs for x in tree.walk(node) if isinstance(x, tree.Product))
     run = Run(given, Functions(functions or {}), uses_at)
     free = free_indices(node, given)
     bound = {i: Value(np.arange(1, n + 1), (i,)) for i, n in free.items()}
     with np.errstate(all="ignore"):
-        found = run.value(node, bound)
-    order = tuple(indices) if indices else tuple(dict.fromkeys([*free, *found.indices]))
-    return _finished(found, order, shape)
+        return run.value(node, bound), free
 
 
 def _finished(x: Value, order: tuple[str, ...], shape: tuple[int, ...] | None) -> Array:
@@ -93,7 +133,7 @@ def _finished(x: Value, order: tuple[str, ...], shape: tuple[int, ...] | None) -
         sides = list(x.shape)
         wanted = {0: [1, 1], 1: sides, 2: list(rest)}.get(len(rest), sides)
         if len(rest) == 1:
-            at = 0 if x.shape[1] == 1 and not x.free[1] else 1
+            at = 0 if x.shape[1] == 1 and not x.free[1] and not x.open[0] else 1
             wanted = [1, 1]
             wanted[at] = rest[0]
             if x.free == (True, True):

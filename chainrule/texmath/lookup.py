@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.errors import FormulaError, ParameterError, ShapeError, closest
 from chainrule.texmath import tree
-from chainrule.texmath.values import Array, Value, aligned, of_number
+from chainrule.texmath.values import COLUMN, ROW, Array, Value, aligned, of_number
 
 EXAMPLES = ("columns", "rows")
 
@@ -23,6 +23,8 @@ class Given:
         orientation: Mapping[str, str] | str,
         examples: str,
         axes: Mapping[str, tuple[str, ...]],
+        values: Mapping[str, Value],
+        labels: frozenset[str],
     ) -> None:
         if examples not in EXAMPLES:
             raise ParameterError(f"examples={examples!r} is neither 'columns' nor 'rows'")
@@ -30,6 +32,8 @@ class Given:
         self.orientation = orientation
         self.examples = examples
         self.axes = axes
+        self.values = values
+        self.labels = labels
 
     def value(self, name: str) -> Value:
         """What was given under a name, as a number or a matrix.
@@ -37,6 +41,8 @@ class Given:
         Raises:
             ShapeError: it has more than two axes.
         """
+        if name in self.values:
+            return self.values[name]
         array, labels = self.arrays[name], self.axes.get(name, ())
         if array.ndim == 0:
             return Value(array)
@@ -46,8 +52,8 @@ class Given:
                 turned = turned.get(name, "column")
             label = labels[0] if labels else ""
             if turned == "row":
-                return Value(array[None, :], matrix=True, labels=("", label))
-            return Value(array[:, None], matrix=True, labels=(label, ""))
+                return Value(array[None, :], matrix=True, open=ROW, labels=("", label))
+            return Value(array[:, None], matrix=True, open=COLUMN, labels=(label, ""))
         if array.ndim == 2:
             both = (labels[0], labels[1]) if len(labels) == 2 else ("", "")
             return Value(array, matrix=True, labels=both)

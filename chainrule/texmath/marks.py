@@ -59,6 +59,11 @@ def index_item(r: Reader) -> tuple[tree.Node, str]:
             raise r.unexpected("an index")
         text = "T" if token.text == "⊤" else token.text
         node = piece(token.kind, text, token.start, token.end)
+        if isinstance(node, tree.Symbol) and r.accept("_"):  # x_{y_2}
+            with r.deeper():
+                inner, spelled = subscript(r)
+            text = whole(text, spelled)
+            node = tree.Symbol(node.base, tuple(inner), None, text, at=r.span(token.start))
         terms.append(tree.Negative(node, at=node.at) if minus else node)
         key += "-" + text if minus else text
         if r.sees("+"):
@@ -198,9 +203,11 @@ def postfix(r: Reader, node: tree.Node, start: int) -> tree.Node:
 
 
 def _lowered(r: Reader, node: tree.Node, start: int) -> tree.Node:
-    if isinstance(node, tree.Number | tree.Ones):
+    if isinstance(node, tree.Number):
         raise refused(r.text, start, "a number with a subscript")
     nodes, keys = subscript(r)
+    if isinstance(node, tree.Ones):
+        return tree.Ones(nodes[0], at=r.span(start))
     if isinstance(node, tree.Norm):
         return tree.Norm(node.of, "".join(keys), at=r.span(start))
     if isinstance(node, tree.Power) and isinstance(node.base, tree.Norm):  # ‖x‖²_F

@@ -1,20 +1,22 @@
 r"""What the signs of a formula do to values.
 
-Factors side by side, ``\cdot`` and ``@`` are the matrix product, or scale if one is a number or a
-1 × 1 matrix that fits no product; ``\cdot`` of two columns or two rows of one length is their dot
+Factors side by side, ``\cdot`` and ``@`` are the matrix product, or scale if one is a number or a 1
+× 1 matrix that fits no product; ``\cdot`` of two columns or two rows of one length is their dot
 product. ``*`` is the matrix product too, but element by element where the shapes are equal and no
 product is defined, and everywhere in a formula with ``@``, as in NumPy. +, −, ⊙, / and comparisons
 go element by element: a number with anything, a column with a matrix of as many rows, a row with a
 matrix of as many columns, and nothing else. Powers and functions act on every entry. ``\vec{1}`` is
 a column of ones as long as its neighbour asks. Softmax acts on all entries of a row or column and,
-in a matrix (also of one row or column if both its axes have names), on each example. A Σ without an index adds all entries, ‖x‖² their squares. ``a_j``
-with an index j that no Σ binds makes the result an array with an axis for j. ``x^{(i)}`` with an
-index i is the i-th example. A subscript that is an array of whole numbers picks the entry of each
-example that its label says; labels count from 0. ``onehot_c(y)`` has c entries for each label.
+in a matrix (also of one row or column if both its axes have names), on each example. A Σ without an
+index adds all entries, ‖x‖² their squares. ``a_j`` with an index j that no Σ binds makes the result
+an array with an axis for j. ``x^{(i)}`` with an index i is the i-th example. A subscript that is an
+array of whole numbers picks the entry of each example that its label says; labels count from 0.
+``onehot_c(y)`` has c entries for each label.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +29,7 @@ from chainrule.texmath.indices import running
 from chainrule.texmath.lookup import Given, entries, index, index_value, meaning, unknown
 from chainrule.texmath.spell import spell
 from chainrule.texmath.values import (
+    COLUMN,
     ONES,
     Array,
     Value,
@@ -38,6 +41,8 @@ from chainrule.texmath.values import (
     transposed,
 )
 
+LONGEST = 1_000_000  # of a column of ones
+MOST_TERMS = 1_000_000  # of sums inside one another
 ROOTS = ("", "2", "F")  # norms that are the root of the sum of squares
 
 
@@ -81,6 +86,13 @@ class Run:
         name, below, above = found
         if not below and above is None:
             return self.given.value(name)
+        picking = self._labels(below, bound)
+        if picking is not None and above is None:
+            return picked(self.given.value(name), picking)
+        axes = self.given.arrays[name].ndim
+        if len(below) > axes:
+            what = f"{node.key} has {len(below)} indices, but the value has {axes} axes"
+            raise ShapeError(what)
         at = [index(x, self.given, bound) for x in below]
         if above is None:
             return entries(self.given.arrays[name], self._digits(name, at), node.key)
@@ -139,8 +151,9 @@ class Run:
                 both = " and ".join(str(n) for n in sorted(set(sizes)))
                 raise ShapeError(f"the index {name!r} runs along axes of {both} entries")
             high = sizes[0]
-        if high - low >= 10_000_000:
-            raise ShapeError(f"the index {name!r} runs to {high}")
+        others = math.prod(v.array.size for v in bound.values() if v.indices)
+        if (high - low) * others >= MOST_TERMS:
+            raise ShapeError(f"the index {name!r} runs to {high}: more than {MOST_TERMS} terms")
         return np.arange(low, high + 1)
 
     def _bound(self, node: tree.Node, bound: Mapping[str, Value]) -> int:
@@ -151,7 +164,7 @@ class Run:
         refuse_free(x)
         if x.indices:
             raise FormulaError("an entry of something that has an index already")
-        labels = self._labels(node, bound)
+        labels = self._labels(node.below, bound)
         if labels is not None:
             return picked(x, labels)
         own = {
@@ -162,16 +175,25 @@ class Run:
         at = [index(i, self.given, {**bound, **own}) for i in node.below]
         return entries(x.array, at, spell(node))
 
-    def _labels(self, node: tree.Entry, bound: Mapping[str, Value]) -> Value | None:
+    def _labels(self, indices: tuple[tree.Node, ...], bound: Mapping[str, Value]) -> Value | None:
         """The class labels that stand below, where it is those that do."""
-        below = node.below[0]
-        if len(node.below) > 1 or not isinstance(below, tree.Symbol) or below.key in bound:
+        below = indices[0] if len(indices) == 1 else None
+        if not isinstance(below, tree.Symbol) or below.key in bound:
             return None
         array = self.given.arrays.get(below.key)
         whole = array is not None and array.ndim > 0 and array.dtype.kind in "iub"
-        return self.given.value(below.key) if whole else None
+        return self.given.value(below.key) if whole or below.key in self.given.labels else None
 
     # operations
+
+    def _ones(self, node: tree.Ones, bound: Mapping[str, Value]) -> Value:
+        if node.length is None:
+            return ONES
+        count = self._number(node.length, bound)
+        if not 0 < count <= LONGEST or count != int(count):
+            raise ShapeError(f"ones of length {count:g}")
+        label = node.length.key if isinstance(node.length, tree.Symbol) else ""
+        return Value(np.ones((int(count), 1)), matrix=True, open=COLUMN, labels=(label, ""))
 
     def _add(self, node: tree.Add, bound: Mapping[str, Value]) -> Value:
         return self._folded(tree.Add, node.terms, ["+"] * len(node.terms[1:]), bound)
@@ -236,7 +258,7 @@ class Run:
         if squared:
             return base.map(np.square)
         inverse = isinstance(node.exponent, tree.Negative) and not node.entrywise
-        if inverse and base.matrix and base.shape[0] == base.shape[1] > 1:
+        if inverse and base.matrix and min(base.shape) > 1:
             raise FormulaError("the inverse of a matrix is not read", hint="Use 1/x for entries")
         return elementwise(_power, base, exponent, what="raised")
 
@@ -297,7 +319,7 @@ _RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
 }  # fmt: skip
 _READINGS: dict[type[tree.Node], Callable[[Run, Any, Mapping[str, Value]], Value]] = {
     tree.Number: lambda run, node, bound: of_number(node.value),
-    tree.Ones: lambda run, node, bound: ONES,
+    tree.Ones: Run._ones,
     tree.Symbol: Run._symbol,
     tree.Add: Run._add,
     tree.Negative: lambda run, node, bound: run.value(node.of, bound).map(np.negative),

@@ -100,8 +100,11 @@ def name(symbol: str) -> str:
     word = symbol.strip()
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", word):
         return of_word(word)
+    derivative = re.fullmatch(r"d([^/]+)/d([^/]+)", word)
+    if derivative:
+        return f"d{name(derivative[1])}/d{name(derivative[2])}"
     try:
-        found = parse(symbol)
+        found = parse(re.sub(r"\^\(([A-Za-z0-9+-]+)\)$", r"^[\1]", word))
     except FormulaError:
         if "\\" in symbol or len(symbol) > 200:
             raise

@@ -41,10 +41,12 @@ _ONES = re.compile(
 )
 _BARE_GROUP = re.compile(r"\s*\{([^{}]*)\}")
 _FONT_GROUP = re.compile(r"\s*\{((?:[^{}+*/=-]|\{[^{}]*\})*)\}")
-_LETTERS = re.compile(r"[A-Za-z]+")
+_LETTERS = re.compile(r"[A-Za-z]{1,40}")
+_TWO_WORDS = re.compile(r"[A-Za-z]{1,20}_[a-z]{1,20}")
 _UNDERSCORED = re.compile(r"_([A-Za-z]{2,}|[A-Za-z]+[0-9]+)(?![A-Za-z0-9])")
-_DIGITS = re.compile(r"[0-9]+(?![0-9.]*\.?[0-9]*[eE])(?!\.[0-9])")
+_DIGITS = re.compile(rf"[0-9]+(?!\.?[0-9]|{chars.ARROW_ABOVE})")
 _TURNED = re.compile(r"\.T(?![A-Za-z0-9_])")
+LONGEST_WORD = 12  # letters of a function's name that may follow other letters: xlogsumexp(y)
 _LONG_SIGNS = ("**", "||", "<=", ">=", "==", "!=", ":=")
 _ONE_SIGN = frozenset("+-*/@^_(){}[]|‖=<>≤≥≠,;:.!&'√·⊙Σ∂∇∞⊤⦃⦄")
 
@@ -204,26 +206,29 @@ class Lexer:
     # letters
 
     def _letters(self) -> Iterator[Token]:
-        known = self.finds.match(self.text, self.at) if self.finds else None
-        if known and not self.text[self.at - 1 : self.at].isalpha():
+        inside = self.text[self.at - 1 : self.at].isalpha() if self.at else False
+        known = self.finds.match(self.text, self.at) if self.finds and not inside else None
+        if known:
             yield self._token("word", self.surface[known[0]], known.end())
             return
         word = _LETTERS.match(self.text, self.at)
-        if word is None:
+        if word is None or (inside and len(word[0]) > LONGEST_WORD):
             yield from self._letter()
-            return
-        yield from self._word(word[0])
+        else:
+            yield from self._word(word[0])
 
     def _word(self, word: str) -> Iterator[Token]:
         """Letters without a space: a function, a derivative, a name, or factors side by side."""
         end = self.at + len(word)
-        long = re.compile(r"[A-Za-z]+(?:_[a-z]+)*").match(self.text, self.at)
-        if long and function(long[0]) and (len(word) > 1):
+        long = _TWO_WORDS.match(self.text, self.at)
+        if long and function(long[0]):
             yield self._token("word", long[0], long.end())
         elif len(word) > 1 and function(word):
             yield self._token("word", word, end)
         elif word == "np" and self.text[end : end + 1] == ".":
             self.at = end + 1  # np.exp(z): where a function comes from says nothing
+        elif word in chars.GREEK_LETTERS:
+            yield from self._typed(word, end, self.at)
         elif word[0] == "d" and "d" not in self.names and self._derives(word, end):
             yield self._token("d", "d", self.at + 1)
         elif len(word) == 4 and word[1:] in chars.ENDINGS:
@@ -246,7 +251,7 @@ class Lexer:
         )
 
     def _letter(self) -> Iterator[Token]:
-        """One letter with its accent, digits typed after it, and a word typed below it."""
+        """One letter with its accent and what is typed at it."""
         text, start = self.text, self.at
         char = text[start]
         pieces = unicodedata.normalize("NFD", char)
@@ -259,8 +264,13 @@ class Lexer:
         if accents:
             yield self._token("accent", accents[0], start, start)
             self.at = start
+        yield from self._typed(base, end, start, bool(accents))
+
+    def _typed(self, base: str, end: int, start: int, accented: bool = False) -> Iterator[Token]:
+        """A letter, digits typed after it, and a word typed below it."""
+        text = self.text
         below = _UNDERSCORED.match(text, end)
-        if below and below[1] in chars.ENDINGS and not accents:
+        if below and below[1] in chars.ENDINGS and not accented:
             yield self._token("word", f"{base}_{below[1]}", below.end(), start)
             end = below.end()
         else:
@@ -269,7 +279,7 @@ class Lexer:
                 yield from self._grouped(end + 1, below.end(), "_")
                 return
         digits = _DIGITS.match(text, end)
-        if digits and pieces[0] != "T":
+        if digits and base != "T":
             yield from self._grouped(end, digits.end(), "_")
 
     def _grouped(self, start: int, end: int, sign: str) -> Iterator[Token]:

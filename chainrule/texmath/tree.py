@@ -32,7 +32,9 @@ class Number(Node):
 
 @dataclass(frozen=True)
 class Ones(Node):
-    r"""``\vec{1}``: a column of ones, as long as what stands beside it asks for."""
+    r"""``\vec{1}``: a column of ones, as long as its neighbour asks for; ``\vec{1}_m``: of m."""
+
+    length: Node | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class Value:
         indices: names of the indices.
         matrix: whether it is a matrix and no number.
         free: which of rows and columns are as long as needed (their size here is 1).
+        open: which of them are there only because a row or column is a matrix.
         labels: names of the two axes, "" where unknown.
     """
 
@@ -35,6 +36,7 @@ class Value:
     indices: tuple[str, ...] = ()
     matrix: bool = False
     free: tuple[bool, bool] = (False, False)
+    open: tuple[bool, bool] = (False, False)
     labels: Labels = UNNAMED
 
     @property
@@ -68,7 +70,8 @@ def of_number(value: complex) -> Value:
     return Value(np.asarray(value))
 
 
-ONES = Value(np.ones((1, 1)), matrix=True, free=(True, False))
+ROW, COLUMN = (True, False), (False, True)  # which side of a row and of a column is open
+ONES = Value(np.ones((1, 1)), matrix=True, free=(True, False), open=COLUMN)
 
 
 def transposed(x: Value) -> Value:
@@ -76,7 +79,7 @@ def transposed(x: Value) -> Value:
     if not x.matrix:
         return x
     turned = np.swapaxes(x.array, -1, -2)
-    return replace(x, array=turned, free=x.free[::-1], labels=x.labels[::-1])
+    return replace(x, array=turned, free=x.free[::-1], open=x.open[::-1], labels=x.labels[::-1])
 
 
 def aligned(*values: Value) -> tuple[list[Array], tuple[str, ...]]:
@@ -114,13 +117,17 @@ def elementwise(operation: Callable[..., Array], *values: Value, what: str = "co
         raise _unfit(values, what)
     arrays = [a if v.matrix else a[..., None, None] for a, v in zip(arrays, values, strict=True)]
     free = tuple(
-        any(v.free[side] for v in matrices) and all(v.shape[side] == 1 for v in matrices)
+        any(v.free[side] for v in matrices) and all(v.free[side] or v.open[side] for v in matrices)
         for side in (0, 1)
     )
+    open_ = tuple(all(v.open[side] for v in matrices) for side in (0, 1))
     labels = tuple(
         next((v.labels[side] for v in matrices if v.labels[side]), "") for side in (0, 1)
     )
-    return Value(operation(*arrays), names, True, (free[0], free[1]), (labels[0], labels[1]))
+    return Value(
+        operation(*arrays), names, True, (free[0], free[1]), (open_[0], open_[1]),
+        (labels[0], labels[1]),
+    )  # fmt: skip
 
 
 def _covers(v: Value, shape: tuple[int, int], matrices: Sequence[Value]) -> bool:
@@ -163,8 +170,15 @@ def multiplied(a: Value, b: Value) -> Value:
         left = np.broadcast_to(left, (*left.shape[:-1], wanted))
     if b.free[0]:
         right = np.broadcast_to(right, (*right.shape[:-2], inner, right.shape[-1]))
-    free, labels = (a.free[0], b.free[1]), (a.labels[0], b.labels[1])
-    return Value(np.matmul(left, right), names, True, free, labels)
+    product = Value(np.matmul(left, right), names, True)
+    if a.open[0] and b.open[1]:  # a row times a column
+        return product.number()
+    return replace(
+        product,
+        free=(a.free[0], b.free[1]),
+        open=(a.open[0], b.open[1]),
+        labels=(a.labels[0], b.labels[1]),
+    )
 
 
 def summed(x: Value, over: tuple[str, ...] | None = None) -> Value:
