@@ -153,8 +153,9 @@ class Derivation:
         ...     print(step.written.text, "|", step.rule)
         ∂/∂w (1/m)‖wx - y‖² | definition of the loss
         (2/m)(wx - y) · ∂(wx)/∂w | derivative of mse
-        (2/m)(wx - y) ⊙ x · ∂(w1⃗ᵀ)/∂w | product rule
-        (2/m)(wx - y)xᵀ | broadcast → sum
+        (((2/m)(wx - y)) ⊙ x) · ∂(w1⃗ᵀ)/∂w | product rule
+        (((2/m)(wx - y)) ⊙ x)1⃗ | broadcast → sum
+        (2/m)(wx - y)xᵀ | simplification
         """
         from chainrule.explain.steps import Steps
 

@@ -50,7 +50,7 @@ def _chain(net: Network, x: Expr, finals: Finals, known: dict[Expr, Expr], words
     lines = list(local_lines(net, x, words))
     start = lines[-1].closed
     assert start is not None  # below the last operation nothing is open
-    lines += last_lines(net, start, finals.formula(x), known, words)
+    lines += last_lines(net, start, len(lines[-1].terms), finals.formula(x), known, words)
     result = lines[-1].closed
     assert result is not None
     lines[-1] = replace(lines[-1], final=x not in net.added)

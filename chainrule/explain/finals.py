@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from chainrule.emit.equations import partial, written
 from chainrule.emit.tex import Printer
-from chainrule.explain.identities import identities, rebuilt
+from chainrule.explain.identities import below, identities, rebuilt
 from chainrule.explain.lines import Line, Term
 from chainrule.explain.network import Network
 from chainrule.explain.rules import ORDER, SAME, SIMPLIFICATION, Words, listed, math
-from chainrule.expr import Expr, postorder
+from chainrule.expr import Expr
 
+MOST_PATHS = 24  # terms that are simplified one identity at a time; more go to the formula at once
 MOST_SUBSTITUTIONS = 12  # one after the other; more would be longer than what they explain
 
 
@@ -42,8 +43,11 @@ class Finals:
             self._inserted[expr] = formula
 
     def _with_symbols(self, expr: Expr) -> Expr:
-        start = {e: s for e, s in self._inserted.items() if e is not expr}
-        return inserted(expr, start, self._net.names)
+        own = self._inserted.pop(expr, None)
+        formula = inserted(expr, self._inserted, self._net.names)
+        if own is not None:
+            self._inserted[expr] = own
+        return formula
 
     def formula(self, x: Expr) -> Expr | None:
         """What the derivative with respect to `x` is at last; None for a value named here."""
@@ -60,34 +64,53 @@ class Finals:
         return self._formula[expr]
 
 
-def inserted(expr: Expr, new: Mapping[Expr, Expr], leaves: Mapping[Expr, str]) -> Expr:
+def inserted(expr: Expr, new: Mapping[Expr, Expr], leaves: Container[Expr]) -> Expr:
     """`expr` with others in the place of some expressions below it."""
-    if expr in new:
-        return new[expr]
-    stops = dict.fromkeys(x for x in leaves if x is not expr)
-    done = {**{x: x for x in stops}, **new}
-    for node in postorder(expr, known=done):
-        done[node] = rebuilt(node, tuple(done[x] for x in node.inputs))
+    stops = _Either(new, leaves)
+    done: dict[Expr, Expr] = {}
+    for node in below(expr, stops):
+        if node in new:
+            done[node] = new[node]
+        elif node in leaves and node is not expr:
+            done[node] = node
+        else:
+            done[node] = rebuilt(node, tuple(done[x] for x in node.inputs))
     return done[expr]
 
 
+class _Either:
+    """What is in one of two containers."""
+
+    def __init__(self, *parts: Container[Expr]) -> None:
+        self._parts = parts
+
+    def __contains__(self, x: object) -> bool:
+        return any(x in part for part in self._parts)
+
+
 def last_lines(
-    net: Network, start: Expr, formula: Expr | None, known: Mapping[Expr, Expr], words: Words
+    net: Network,
+    start: Expr,
+    paths: int,
+    formula: Expr | None,
+    known: Mapping[Expr, Expr],
+    words: Words,
 ) -> Iterator[Line]:
     """From an expression in derivatives found before to the formula that the equations print.
 
     Args:
+        paths: how many terms `start` has.
         known: what each symbol was found to be.
     """
-    leaves = [*net.equations_names, *net.symbol.values(), *net.slopes]
+    leaves = net.names
     current = start
-    for line in _simplified(current, leaves, final=False):
+    for line in () if paths > MOST_PATHS else _simplified(current, leaves, final=False):
         yield line
         current = line.terms[0].cotangent
     if formula is None or current is formula:
         return
     wanted = symbols_in(formula, net)
-    there = list(_substituted(net, current, formula, known, words))
+    there = [] if paths > MOST_PATHS else list(_substituted(net, current, formula, known, words))
     if there and there[-1].closed is formula:
         yield from there
         return
@@ -104,7 +127,7 @@ def _substituted(
     net: Network, current: Expr, formula: Expr, known: Mapping[Expr, Expr], words: Words
 ) -> Iterator[Line]:
     """Lines that replace symbols which the formula has not by what they were found to be."""
-    leaves = [*net.equations_names, *net.symbol.values(), *net.slopes]
+    leaves = net.names
     wanted = symbols_in(formula, net)
     for _ in range(MOST_SUBSTITUTIONS):
         surplus = [s for s in symbols_in(current, net) if s not in wanted and s in known]
@@ -118,13 +141,11 @@ def _substituted(
             current = line.terms[0].cotangent
 
 
-def _simplified(expr: Expr, leaves: list[Expr], *, final: bool) -> Iterator[Line]:
+def _simplified(expr: Expr, leaves: Container[Expr], *, final: bool) -> Iterator[Line]:
     for says, simpler in identities(expr, leaves):
         yield Line(SIMPLIFICATION, f"{says[:1].upper()}{says[1:]}.", (Term(simpler),), final=final)
 
 
 def symbols_in(expr: Expr, net: Network) -> list[Expr]:
     """The symbols of derivatives in an expression, in the order in which they stand."""
-    own = set(net.symbol.values())
-    leaves = [x for x in net.equations_names if x not in own and x is not expr]
-    return [x for x in postorder(expr, known=leaves) if x in own]
+    return [x for x in below(expr, net.equations_names) if x in net.symbols]

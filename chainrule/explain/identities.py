@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Container, Iterator
 
-from chainrule.expr import Expr, postorder, rewrite
+from chainrule.expr import Expr
 from chainrule.ops import OPS
 from chainrule.plan.simplify import RULES, Rule, simplify
 
@@ -14,7 +14,25 @@ _BY_OP = {
 }
 
 
-def identities(expr: Expr, leaves: Collection[Expr]) -> Iterator[tuple[str, Expr]]:
+def below(root: Expr, stops: Container[Expr]) -> Iterator[Expr]:
+    """Every node of `root` once, each after its inputs; of `stops` nothing but `root` is entered.
+
+    Those that are met are given too. The stops may be many: they are only asked, never copied.
+    """
+    seen: set[Expr] = set()
+    todo: list[Expr | tuple[Expr]] = [root]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, tuple):
+            yield node[0]
+        elif node not in seen:
+            seen.add(node)
+            todo.append((node,))
+            if node is root or node not in stops:
+                todo.extend(reversed(node.inputs))
+
+
+def identities(expr: Expr, leaves: Container[Expr]) -> Iterator[tuple[str, Expr]]:
     """What `expr` becomes, one identity of the table at a time, each applied wherever it fits.
 
     Args:
@@ -35,19 +53,21 @@ def identities(expr: Expr, leaves: Collection[Expr]) -> Iterator[tuple[str, Expr
         yield "several identities at once", end
 
 
-def apply(rule: Rule, expr: Expr, leaves: Collection[Expr]) -> Expr:
+def apply(rule: Rule, expr: Expr, leaves: Container[Expr]) -> Expr:
     """One identity applied everywhere, from the inside out."""
-
-    def step(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
-        new = rebuilt(node, inputs)
+    new: dict[Expr, Expr] = {}
+    for node in below(expr, leaves):
+        if node in leaves and node is not expr:
+            new[node] = node
+            continue
+        made = rebuilt(node, tuple(new[x] for x in node.inputs))
         for _ in range(AT_MOST):
-            better = rule.apply(new) if new.op in rule.ops else None
+            better = rule.apply(made) if made.op in rule.ops else None
             if better is None:
                 break
-            new = better
-        return new
-
-    return rewrite([expr], step, known=[x for x in leaves if x is not expr])[expr]
+            made = better
+        new[node] = made
+    return new[expr]
 
 
 def rebuilt(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
@@ -57,12 +77,12 @@ def rebuilt(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
     return OPS[node.op](*inputs, **dict(node.attrs))
 
 
-def _first(expr: Expr, leaves: Collection[Expr]) -> Rule | None:
-    known = [x for x in leaves if x is not expr]
+def _first(expr: Expr, leaves: Container[Expr]) -> Rule | None:
     return next(
         (
             rule
-            for node in postorder(expr, known=known)
+            for node in below(expr, leaves)
+            if node is expr or node not in leaves
             for rule in _BY_OP.get(node.op, ())
             if rule.apply(node) is not None
         ),

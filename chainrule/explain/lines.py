@@ -8,8 +8,8 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chainrule.differentiate import substitute
@@ -58,25 +58,43 @@ class Line:
     @property
     def closed(self) -> Expr | None:
         """The expression that the line is, if no derivative is open in it."""
-        return self.terms[0].cotangent if self.terms[0].through is None else None
+        if any(term.through is not None for term in self.terms):
+            return None
+        return added([term.cotangent for term in self.terms])
 
 
-@dataclass
 class Cut:
     """What has been received so far, by value: the terms of a line."""
 
-    target: Expr
-    received: dict[Expr, Expr] = field(default_factory=dict)
+    def __init__(self, target: Expr) -> None:
+        self.target = target
+        self.received: dict[Expr, tuple[Expr, ...]] = {}
 
     def add(self, x: Expr, part: Expr) -> None:
         """Let `x` receive `part`, with the axes of `x`."""
-        before = self.received.get(x)
-        self.received[x] = part if before is None else before + part
+        self.received[x] = (*self.received.get(x, ()), part)
+
+    def take(self, x: Expr) -> Expr:
+        """All that `x` has received, which then is no term any more."""
+        return added(self.received.pop(x))
 
     def terms(self) -> tuple[Term, ...]:
-        """The sum over all values on the cut; what the target itself has received comes first."""
-        own = [Term(self.received[self.target])] if self.target in self.received else []
-        return (*own, *(Term(g, x) for x, g in self.received.items() if x is not self.target))
+        """The sum over all values on the cut; what the target itself has received comes first.
+
+        Its parts stay apart: they are as many as there are paths, and nothing is nested so deep.
+        """
+        own = [Term(part) for part in self.received.get(self.target, ())]
+        others = [Term(part, x) for x, parts in self.received.items() for part in parts]
+        terms = (*own, *(term for term in others if term.through is not self.target))
+        return terms or (Term(expand(const(0), self.target.axes)),)
+
+
+def added(parts: Sequence[Expr]) -> Expr:
+    """The sum of some expressions."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
 def local_lines(net: Network, x: Expr, words: Words) -> Iterator[Line]:
@@ -129,6 +147,7 @@ def _through(
     """Operations of one kind: their inputs receive what their record says."""
     passes = [p for n in batch if (p := _Pass.of(net, n, reached, cut)) is not None]
     if not passes:
+        yield Line(*words.still(batch[0]), cut.terms(), batch[0].op)
         return
     more = len(passes) > 1
     first, op = passes[0], passes[0].node.op
@@ -144,13 +163,14 @@ def _through(
     for p in passes:
         wide += p.add(net, cut)
     indices = [i for i, _ in first.moving]
-    part = first.parts[indices[0]]
-    assert part is not None
-    said = words.operation(first.node, indices, first.slope, part, first.upstream, more=more)
+    own = first.parts[indices[0]]
+    assert own is not None
+    said = words.operation(first.node, indices, first.slope, own, first.upstream, more=more)
     yield Line(*said, cut.terms(), op)
     for repeated, x in wide:
         if repeated in cut.received:
-            cut.add(x, onto(cut.received.pop(repeated), x.axes))
+            for part in cut.received.pop(repeated):
+                cut.add(x, onto(part, x.axes))
     if wide:
         yield Line(*words.repeated(*wide[0], more=len(wide) > 1), cut.terms(), "expand")
 
@@ -168,7 +188,7 @@ class _Pass:
     @classmethod
     def of(cls, net: Network, node: Expr, reached: set[Expr], cut: Cut) -> _Pass | None:
         """None if nothing that matters here receives anything."""
-        upstream = cut.received.pop(node)
+        upstream = cut.take(node)
         rule = OPS[node.op].vjp
         parts = rule(upstream, node, *node.inputs, **dict(node.attrs)) if rule else ()
         moving = tuple(

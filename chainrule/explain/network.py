@@ -35,6 +35,7 @@ class Network:
         wrt: those of them that are asked for.
         simple: what each value of the forward pass is simplified to, which is how it is shown.
         symbol: for each target an input that stands for its derivative.
+        symbols: all of these.
         slopes: inputs that stand for σ′(z), with the operation σ(z) that each belongs to.
         names: how values and symbols are written.
         orientation: how values with one axis are written.
@@ -54,9 +55,9 @@ class Network:
         self.targets = self._named()
         self.added = self._add_names()
         self.symbol = {x: self._symbol(i, x, n) for i, (x, n) in enumerate(self.targets.items())}
-        self.equations_names = {
-            x: n for x, n in self.names.items() if x not in {self.simple[v] for v in self.added}
-        }
+        self.symbols = frozenset(self.symbol.values())
+        added = {self.simple[v] for v in self.added}
+        self.equations_names = {x: n for x, n in self.names.items() if x not in added}
         self.slopes: dict[Expr, Expr] = {}
         self._consumers = self._uses()
 

@@ -19,6 +19,7 @@ PRODUCT, CONTRACTION = "product rule", "contraction"
 BROADCAST, ENTRYWISE = "broadcast → sum", "Hadamard product"
 OUTPUT_FORM = "derivative in output form"
 SUBSTITUTION, SIMPLIFICATION = "substitution", "simplification"
+STILL = "no derivative"
 SAME, ORDER = "found before", "rearrangement"
 
 _FAMILIES: dict[str, tuple[str, str]] = {
@@ -134,6 +135,11 @@ class Words:
             name = node.op.replace("_", " ")
             return f"derivative of {name}", f"From its record ({OPS[node.op].source})."
         return rule, _likewise(why, more=more)
+
+    def still(self, node: Expr) -> tuple[str, str]:
+        """An operation through which nothing passes."""
+        reason = OPS[node.op].no_gradient or "it does not move here"
+        return STILL, f"Nothing passes through {node.op.replace('_', ' ')}: {reason}."
 
     def _derivative(self, node: Expr, part: Expr, upstream: Expr) -> tuple[str, str]:
         besides = set(postorder(part, known=[node, upstream]))

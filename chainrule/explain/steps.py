@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from chainrule.explain.network import Network, shape_axes
 from chainrule.explain.rules import primed, sentence_text, shape_tex
 from chainrule.explain.verify import StepsReport, verify
 from chainrule.explain.writing import Writer, Written
-from chainrule.expr import Expr, postorder
+from chainrule.expr import Expr
 from chainrule.plan.derived import Derived
 from chainrule.plan.program import LEAVES
 
@@ -170,15 +170,10 @@ class Steps:
     def _reads(self, chain: Chain) -> Reads:
         net = self._net
         stored, inputs = [], []
-        known = [*self._writer.stored, *net.symbol.values()]
-        for x in (
-            postorder(chain.result, known=[])
-            if chain.result.op in LEAVES
-            else _inside(chain.result, known)
-        ):
+        for x in _inside(chain.result, self._writer.stored):
             if x in self._writer.stored:
                 stored.append(self._writer.stored[x])
-            elif x.op == "input" and x not in net.symbol.values():
+            elif x.op == "input" and x not in net.symbols:
                 inputs.append(label(x.name))
         used = [net.symbol[v] for v in chain.above if v in net.symbol]
         used += [s for s in symbols_in(chain.result, net) if s not in used]
@@ -238,9 +233,8 @@ class Steps:
         return f"<Steps of {name}: {len(self.sections)} derivatives, {len(self)} lines>"
 
 
-def _inside(expr: Expr, known: list[Expr]) -> Iterator[Expr]:
+def _inside(expr: Expr, stops: Container[Expr]) -> Iterator[Expr]:
     """Named values, symbols and inputs that an expression is written with."""
-    stops = set(known) - {expr}
     seen: set[Expr] = set()
     todo = [expr]
     while todo:
@@ -248,7 +242,7 @@ def _inside(expr: Expr, known: list[Expr]) -> Iterator[Expr]:
         if x in seen:
             continue
         seen.add(x)
-        if x in stops or x.op in LEAVES:
+        if (x in stops and x is not expr) or x.op in LEAVES:
             yield x
         else:
             todo.extend(reversed(x.inputs))

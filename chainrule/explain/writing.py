@@ -65,7 +65,7 @@ class Writer:
         self._net = net
         forward = set(net.simple.values())
         self.stored = {x: n for x, n in net.names.items() if x in forward and x.op not in LEAVES}
-        self._symbols = frozenset(net.symbol.values())
+        self._symbols = net.symbols
         self._plain = {
             final: Remembering(names, net.orientation)
             for final, names in ((True, net.equations_names), (False, net.names))
