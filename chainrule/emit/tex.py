@@ -18,7 +18,17 @@ from chainrule.expr import EXAMPLES, Axes, Expr, postorder
 from chainrule.ops import OPS
 from chainrule.ops.record import ATOM, HADAMARD, POWER, PRODUCT, SUM
 
-__all__ = ["MARK", "Printer", "Tex", "escape", "join", "label", "number", "orientations", "transposed"]
+__all__ = [
+    "MARK",
+    "Printer",
+    "Tex",
+    "escape",
+    "join",
+    "label",
+    "number",
+    "orientations",
+    "transposed",
+]
 
 ROW, COLUMN = "row", "column"
 EACH_EXAMPLE = ("softmax", "log_softmax", "logsumexp", "cross_entropy")

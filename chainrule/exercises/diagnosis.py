@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from chainrule.errors import ChainruleError
 from chainrule.exercises.network import SIZES, Network
 from chainrule.run.bind import Array
 
-# What share of the points an answer with one mistake of a kind keeps.
+# What share of the points an answer with one mistake keeps: those below, or `ONE_MISTAKE`.
 KEEPS = {
     "sign": 0.8,
     "factor": 0.8,
@@ -23,18 +22,11 @@ KEEPS = {
     "missing sum": 0.6,
     "mean": 0.6,
     "shape": 0.6,
-    "missing derivative": 0.5,
-    "doubled derivative": 0.5,
-    "wrong cached value": 0.5,
-    "wrong upstream": 0.5,
-    "missing path": 0.5,
-    "missing term": 0.5,
-    "extra term": 0.5,
-    "wrong term": 0.5,
-    "double-counted path": 0.5,
-    "swapped results": 0.5,
-    "not in these names": 0.5,
+    "zero gradient": 0.0,
 }
+ONE_MISTAKE = 0.5
+# kinds that say nothing about the formula, or so little that anything could be said to be it
+NO_MISTAKE = ("unexplained", "raises", "non-deterministic", "stale value", "wrong upstream")
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,7 @@ class Finding:
     @property
     def keeps(self) -> float:
         """The share of the points."""
-        return KEEPS.get(self.kind, 0.0)
+        return KEEPS.get(self.kind, ONE_MISTAKE)
 
 
 def close(a: Array, b: Array) -> bool:
@@ -159,10 +151,13 @@ def searched(network: Network, of: str, backward: Backward) -> Finding | None:
         report = check_backward(cut.definition, mine, cut.points[0], wrt=[of])
     except ChainruleError:
         return None
-    if len(report.mistakes) != 1 or report.mistakes[0].kind in ("unexplained", "raises"):
+    mistakes = [m for m in report.mistakes if m.kind != "raises"]
+    if len(mistakes) != 1 or mistakes[0].kind in NO_MISTAKE:
         return None
-    mistake = report.mistakes[0]
+    [mistake] = mistakes
     sentence = mistake.sentence.removeprefix(f"{mistake.kind}: ")
-    sentence = re.sub(rf"\bd{of} ", f"your {network.called(of)} ", sentence, count=1)
+    if sentence.startswith("d"):
+        sentence = f"your {sentence}"
+    sentence = sentence.replace(f"d{of} ", f"{network.called(of)} ", 1)
     yours = f"\nYours amounts to {mistake.yours}" if mistake.yours else ""
     return Finding(mistake.kind, f"{mistake.kind}: {sentence}{yours}")

@@ -46,7 +46,7 @@ class PartMark:
         lines = [f"({self.label})  {self.points} of {self.out_of}  {_SAID[self.verdict]}"]
         if cut:
             lines.append(f"     {cut}")
-        for line in self.says.split("\n"):
+        for line in self.says.splitlines():
             if line.startswith("    "):  # an excerpt with a caret stays as it is
                 lines.append(f"     {line[4:]}")
             elif line:

@@ -193,9 +193,14 @@ def _without_value(found: Sequence[Attempt]) -> tuple[str, Finding | None, str]:
     Raises:
         FormulaError: it is no formula of the names that there are.
     """
-    first = found[0]
-    if not isinstance(first.error, ShapeError):
-        raise first.error or FormulaError("it has no value")
+    known = found[0].network.names_at(0, found[0].earlier)
+    shaped = [
+        a for a in found if isinstance(a.error, ShapeError) and a.reading.uses() <= set(known)
+    ]
+    if not shaped:
+        unknown = [a.error for a in found if not isinstance(a.error, ShapeError)]
+        raise (unknown or [found[0].error])[0] or FormulaError("it has no value")
+    first = shaped[0]
     finding = searched(first.network.square(), first.of, first.at)
     told = f"{first.error}"
     if finding is None:
