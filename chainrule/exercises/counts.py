@@ -55,7 +55,7 @@ def parameter_count(draw: Draw, level: int) -> Problem:
         ),
         Value(
             "How many numbers are in all their derivatives together?", 1, lambda own: own["c"],
-            "One for each parameter, however many examples there are.",
+            f"One for each parameter, however many examples there are: ${total}$.",
             slips=(Slip(lambda own: own["c"] * m, "they are summed over the examples"),),
         ),
         Value(

@@ -26,9 +26,10 @@ def _list(numbers: list[Fraction]) -> str:
 
 def gradient_step(draw: Draw, level: int) -> Problem:
     """One step of gradient descent for a line through a few points, in numbers."""
-    m = draw.pick((2, 4)) if level < 3 else draw.pick((4, 5))
+    m = draw.pick((2, 4)) if level < 3 else draw.pick((3, 4, 5))
     shown, scale = LOSSES[draw.pick(sorted(LOSSES))]
     before = scale(m)
+    places = 3 if before.denominator % 3 == 0 else None  # thirds are asked for in decimals
     xs = [Fraction(x) for x in draw.several(range(-2, 4), m)]
     w, b = Fraction(draw.pick((-1, 1, 2))), Fraction(draw.pick((0, 1)) if level > 1 else 0)
     misses = [Fraction(draw.whole(-2, 2)) for _ in xs]
@@ -46,7 +47,7 @@ def gradient_step(draw: Draw, level: int) -> Problem:
         f"$x = ({_list(xs)})$ and $y = ({_list(ys)})$. The loss is\n\n"
         f"$$\\mathcal{{L}} = {shown}$$\n\n"
         f"Gradient descent starts at $w = {tex(w)}$, $b = {tex(b)}$, with the learning rate "
-        f"$\\eta = {tex(rate)}$."
+        f"$\\eta = {tex(rate)}$." + (" Give numbers to 3 decimals." if places else "")
     )
     errors = f"The errors $\\hat{{y}}_i - y_i$ are ${_list(misses)}$."
     times = f"{tex(2 * before)} \\cdot "
@@ -56,30 +57,30 @@ def gradient_step(draw: Draw, level: int) -> Problem:
             "Compute the loss at the start.", 2, lambda own: loss,
             f"{errors} So $\\mathcal{{L}} = {tex(before)} \\cdot ("
             + " + ".join(f"{signed(e)}^2" for e in misses) + f") = {tex(loss)}$.",
-            slips=(Slip(lambda own: loss / before, FRONT),) if before != 1 else (),
+            places=places, slips=(Slip(lambda own: loss / before, FRONT),) if before != 1 else (),
         ),
         Value(
             r"Compute $\frac{\partial\mathcal{L}}{\partial w}$ there.", 3, lambda own: dw,
             f"Each square brings a factor 2 and its error, and $\\hat{{y}}_i$ changes with $w$ at "
             f"the rate $x_i$: ${times}({terms}) = {tex(dw)}$.",
-            slips=_slips(dw, before, m, sum(misses) * 2 * before, "x"),
+            places=places, slips=_slips(dw, before, m, sum(misses) * 2 * before, "x"),
         ),
         Value(
             r"Compute $\frac{\partial\mathcal{L}}{\partial b}$ there.", 2, lambda own: db,
             f"The rate at which $\\hat{{y}}_i$ changes with $b$ is 1: ${times}("
             + " + ".join(signed(e) for e in misses) + f") = {tex(db)}$.",
-            slips=_slips(db, before, m, dw, ""),
+            places=places, slips=_slips(db, before, m, dw, ""),
         ),
         Value(
             "Make one step. What is $w$ then?", 2, lambda own: w - rate * own["b"],
             f"$w - \\eta\\,\\frac{{\\partial\\mathcal{{L}}}}{{\\partial w}} = {tex(w)} - "
             f"{tex(rate)} \\cdot {signed(dw)} = {tex(w - rate * dw)}$.",
-            slips=_steps(w, rate, "b"),
+            places=places, slips=_steps(w, rate, "b"),
         ),
         Value(
             "And what is $b$ then?", 1, lambda own: b - rate * own["c"],
             f"${tex(b)} - {tex(rate)} \\cdot {signed(db)} = {tex(b - rate * db)}$.",
-            slips=_steps(b, rate, "c"),
+            places=places, slips=_steps(b, rate, "c"),
         ),
     )  # fmt: skip
     return Problem("One step of gradient descent", given, parts)
@@ -215,16 +216,21 @@ def random_search(draw: Draw, level: int) -> Problem:
                 ),
             ),
         ),
-        Value(
-            f"A model with {count} weights is searched by trying {values} values of each, in all "
-            "combinations. How many losses are computed?", 2, lambda own: Fraction(values**count),
-            f"${values}^{{{count}}} = {values**count}$. So trying is no good idea with more than a "
-            "few weights, while one backward pass gives the derivatives with respect to all of "
-            "them at a few times the cost of one loss.",
-            slips=(
-                Slip(lambda own: Fraction(values * count), "combinations multiply: it is a power"),
-                Slip(lambda own: Fraction(count**values), "base and exponent are exchanged"),
-            ),
-        ),
+        _combinations(count, values),
     )  # fmt: skip
     return Problem("Is random search a good idea?", given, parts)
+
+
+def _combinations(count: int, values: int) -> Value:
+    """How many losses a search over a grid computes."""
+    return Value(
+        f"A model with {count} weights is searched by trying {values} values of each, in all "
+        "combinations. How many losses are computed?", 2, lambda own: Fraction(values**count),
+        f"${values}^{{{count}}} = {values**count}$. So trying is no good idea with more than a "
+        "few weights, while one backward pass gives the derivatives with respect to all of "
+        "them at a few times the cost of one loss.",
+        slips=(
+            Slip(lambda own: Fraction(values * count), "combinations multiply: it is a power"),
+            Slip(lambda own: Fraction(count**values), "base and exponent are exchanged"),
+        ),
+    )  # fmt: skip

@@ -25,6 +25,7 @@ ANSWER = re.compile(
 )
 _ENDS = re.compile(r"[ \t]*(?:\*\*\([a-z]\)|#|Answer\b|---|<!--)", re.I)
 SOLUTION = "## Solution"
+LEGEND = "*Below each factor stands its shape; • marks what the forward pass stored.*"
 _MATRIX = re.compile(r"(.*?)\\begin\{pmatrix\}(.*)\\end\{pmatrix\}", re.S)
 
 
@@ -65,6 +66,8 @@ def solution_page(problem: Problem) -> str:
     for label, part in zip(problem.labels, problem.parts, strict=True):
         shown = part.solution or derivation(problem, part)
         blocks += [f"**({label})** {shown}"]
+    if any(r"\bullet" in block for block in blocks):
+        blocks.append(LEGEND)
     return "\n\n".join(blocks)
 
 
@@ -131,8 +134,8 @@ def as_text(page: str, width: int = 80) -> str:
     """A page in plain characters, for a terminal."""
     out: list[str] = []
     for block in re.split(r"\n{2,}", page):
-        if block.startswith("<!--"):
-            continue
+        if block.startswith(("<!--", LEGEND)):
+            continue  # nothing stands below factors here
         if block.startswith("$$"):
             out.append(_display(block))
         elif block.startswith("#"):

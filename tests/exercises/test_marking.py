@@ -190,3 +190,20 @@ def test_numpy_and_latex_mean_their_own_products():
     assert task.judge(label, "G W")
     assert task.judge(label, "G @ W")
     assert not task.mark({label: "G * W.T"}).ok
+
+
+def test_thirds_may_be_given_as_decimals_where_the_question_says_so():
+    task = next(
+        t for t in (cr.exercise("gradient-step", seed, 3) for seed in range(60))
+        if "3 decimals" in t.problem.text and t.problem.numbers["b"].denominator == 3
+    )  # fmt: skip
+    true = float(task.problem.numbers["b"])
+    assert task.mark({"b": f"{true:.3f}"})["b"].verdict == "right"
+    assert task.mark({"b": f"{true:.6f}"})["b"].verdict == "right"
+    coarse = task.mark({"b": f"{true:.1f}"})["b"]
+    assert (coarse.verdict, coarse.says) == (
+        "wrong",
+        "close, but the number is asked for to 3 decimals",
+    )
+    rounded = task.mark({"b": f"{true:.3f}", "d": str(task.problem.numbers["d"])})
+    assert rounded["d"].verdict == "right"
