@@ -205,7 +205,7 @@ class Network:
         return {}
 
     @functools.cached_property
-    def _names(self) -> dict[tuple[int | str, ...], Names]:
+    def _names(self) -> dict[tuple[object, ...], Names]:
         return {}
 
     @functools.cached_property

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from chainrule.exercises.draw import Draw
 from chainrule.exercises.parts import Own, Problem, Slip, Value
 from chainrule.exercises.wording import signed, tex
 
-LOSSES = {
+LOSSES: dict[str, tuple[str, Callable[[int], Fraction]]] = {
     "mse": (r"\frac{1}{m}\sum_{i=1}^{m} (\hat{y}_i - y_i)^2", lambda m: Fraction(1, m)),
     "half": (r"\frac{1}{2m}\sum_{i=1}^{m} (\hat{y}_i - y_i)^2", lambda m: Fraction(1, 2 * m)),
     "sum": (r"\sum_{i=1}^{m} (\hat{y}_i - y_i)^2", lambda m: Fraction(1)),

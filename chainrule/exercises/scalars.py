@@ -22,8 +22,9 @@ OUTPUT_FORMS = {
         "tanh({0})",
         r"\tanh({0})",
         "1 - {1}^2",
-        r"$\tanh = \frac{{\operatorname{{sinh}}}}{{\operatorname{{cosh}}}}$, so by the quotient rule "
-        r"$\frac{{\operatorname{{cosh}}^2 {0} - \operatorname{{sinh}}^2 {0}}}{{\operatorname{{cosh}}^2 {0}}} = 1 - \tanh^2 {0} = 1 - {1}^2$.",
+        r"$\tanh = \frac{{\operatorname{{sinh}}}}{{\operatorname{{cosh}}}}$, and each of the two "
+        r"is the derivative of the other: by the quotient rule it is "
+        r"$1 - \frac{{\operatorname{{sinh}}^2 {0}}}{{\operatorname{{cosh}}^2 {0}}} = 1 - {1}^2$.",
     ),
     "scaled": (
         "{2} * sigmoid({0})",

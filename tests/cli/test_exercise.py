@@ -1,8 +1,8 @@
 """`chainrule exercise new` and `chainrule exercise mark`."""
 
-import chainrule
 import pytest
 
+import chainrule
 from chainrule.exercises.topics import TOPICS
 
 

@@ -91,7 +91,7 @@ RIGHT = {
         "G 1⃗",
         "G.sum(axis=-1)",
     ],
-    ("activation-derivative", 1, 2, "a"): ["1 - np.exp(-s)", "1 - e^{-s}", "1-1/e^s", "(e^s - 1)/e^s"],
+    ("activation-derivative", 1, 2, "a"): ["1 - np.exp(-s)", "1 - e^{-s}", "1-1/e^s"],
     ("activation-derivative", 1, 1, "a"): ["a - a^2", "a*(1-a)", "a(1-a)", "a - a**2", "a'=a(1-a)"],
     ("chain-rule", 0, 2, "b"): [
         r"-(2x + 5)e^{-u}",
@@ -124,51 +124,92 @@ MADE = [
     for level, seed in ((2, 5), (3, 7))
 ]  # fmt: skip
 
-# rewriters that keep the value: name, what it makes of a formula (None where it changes nothing)
+
+def _sub(pattern, replacement, count=0):
+    """A rewriter that replaces what matches; it makes nothing where nothing does."""
+
+    def rewrite(text):
+        new = re.sub(pattern, replacement, text, count=count)
+        return None if new == text else new
+
+    return rewrite
+
+
+def _without_last_factor(text):
+    """Without the last word, where it is a factor and nothing around it would be torn apart."""
+    if not re.search(r" \w+$", text) or text.count("(") != text.count(")"):
+        return None
+    return re.sub(r"( \\cdot)? \w+$", "", text)
+
+
+def _first_path(text):
+    return text.split(" + ")[0] if " w_2" in text and text[0] == "2" and " + " in text else None
+
+
+# rewriters that keep the value
 SAME = (
-    ("named", lambda t: rf"\frac{{\partial L}}{{\partial q}} = {t}"),
-    ("display", lambda t: f"$$ {t} $$"),
-    ("twice and half", lambda t: rf"\frac{{1}}{{2}}\left({t} + {t}\right)"),
-    ("minus minus", lambda t: f"-(-({t}))"),
-    ("plain characters", lambda t: plain(t)),
-    ("other transpose", lambda t: _changed(t, lambda x: x.replace(r"^\intercal", "^{T}"))),
-    ("turned difference", lambda t: _changed(t, _turned)),
-    (
-        "other fraction",
-        lambda t: _changed(t, lambda x: re.sub(r"\\frac\{(\d)\}\{m\}", r"(\1/m)", x)),
-    ),
-    ("circle", lambda t: _changed(t, lambda x: x.replace(r"\odot", r"\circ"))),
-    ("no left and right", lambda t: _changed(t, lambda x: re.sub(r"\\(left|right)", "", x))),
-    ("more than needed", lambda t: rf"\left({t}\right) \cdot 3 - 2 \left({t}\right)"),
+    lambda t: rf"\frac{{\partial L}}{{\partial q}} = {t}",
+    lambda t: f"$$ {t} $$",
+    lambda t: rf"\frac{{1}}{{2}}\left({t} + {t}\right)",
+    lambda t: f"-(-({t}))",
+    plain,
+    lambda t: rf"\left({t}\right) \cdot 3 - 2 \left({t}\right)",
+    _sub(r"\^\\intercal", "^{T}"),
+    _sub(r"\((\\hat\{\w\}|\w+) - (\w)\)", r"(-1)(\2 - \1)"),
+    _sub(r"\\frac\{(\d)\}\{m\}", r"(\1/m)"),
+    _sub(r"\\odot", r"\\circ"),
+    _sub(r"\\(left|right)", ""),
 )
 
-# rewriters that change the value
+# rewriters that change the value, nearly always
 OTHER = (
-    ("factor 2", lambda t: rf"2 \cdot ({t})"),
-    ("half", lambda t: rf"\frac{{1}}{{2}}({t})"),
-    ("sign", lambda t: f"-({t})"),
-    ("no mean", lambda t: _changed(t, lambda x: re.sub(r"\\frac\{(\d)\}\{m\}", r"(\1)", x))),
-    ("plus", lambda t: _changed(t, lambda x: re.sub(r"\((\S+) - ", r"(\1 + ", x, count=1))),
-    ("no slope", lambda t: _changed(t, lambda x: re.sub(r"\\odot [AH] \\odot \(1 - [AH]\)", "", x))),
-    ("no slope of tanh", lambda t: _changed(t, lambda x: re.sub(r"\\odot \(1 - \S+ \\odot \S+\)", "", x))),
-    ("half a slope", lambda t: _changed(t, lambda x: re.sub(r"\\odot \(1 - ([AH])\)", "", x))),
-    ("no step", lambda t: _changed(t, lambda x: re.sub(r" \\odot \[Z > 0\]", "", x))),
-    ("first only", lambda t: _changed(t, lambda x: x.split(" + ")[0] if " w_2" in x and x[0] == "2" else x)),
-    ("last factor lost", lambda t: _changed(t, lambda x: re.sub(r"( \\cdot)? \w+$", "", x) if _flat(x) else x)),
-    ("squared", lambda t: _changed(t, lambda x: re.sub(r"(\d)(?=[a-z(])", r"\1 \\cdot \1 \\cdot ", x, count=1))),
-)  # fmt: skip
+    lambda t: rf"2 \cdot ({t})",
+    lambda t: rf"\frac{{1}}{{2}}({t})",
+    lambda t: f"-({t})",
+    _sub(r"\\frac\{(\d)\}\{m\}", r"(\1)"),
+    _sub(r"\((\S+) - ", r"(\1 + ", count=1),
+    _sub(r"\\odot [AH] \\odot \(1 - [AH]\)", ""),
+    _sub(r"\\odot \(1 - \S+ \\odot \S+\)", ""),
+    _sub(r"\\odot \(1 - [AH]\)", ""),
+    _sub(r" \\odot \[Z > 0\]", ""),
+    _sub(r"(\d)(?=[a-z(])", r"\1 \\cdot \1 \\cdot ", count=1),
+    _without_last_factor,
+    _first_path,
+)
 
 # wrong ones by hand
 WRONG = {
-    ("linear-regression", 0, 1, "a"): ["2(ŷ - y)", "(ŷ - y)/m", "2/m (y - ŷ)", "2/m (ŷ - y)^2", "2/m ŷ", "0"],
-    ("linear-regression", 0, 1, "b"): [
-        "2/m (ŷ - y) X^T - 0.001 v", "dy_hat @ X.T / m", "2/m y X^T", "dy_hat.sum() * X.sum(axis=1)", "X @ dy_hat.T",
-        "np.mean(dy_hat * X, axis=1)", "v",
+    ("linear-regression", 0, 1, "a"): [
+        "2(ŷ - y)",
+        "(ŷ - y)/m",
+        "2/m (y - ŷ)",
+        "2/m (ŷ - y)^2",
+        "2/m ŷ",
+        "0",
     ],
-    ("linear-regression", 0, 1, "c"): ["dy_hat", "np.mean(dy_hat)", "sum(ŷ - y)", "2/m", "np.sum(y_hat - y)/m"],
+    ("linear-regression", 0, 1, "b"): [
+        "2/m (ŷ - y) X^T - 0.001 v",
+        "dy_hat @ X.T / m",
+        "2/m y X^T",
+        "dy_hat.sum() * X.sum(axis=1)",
+        "X @ dy_hat.T",
+        "np.mean(dy_hat * X, axis=1)",
+        "v",
+    ],
+    ("linear-regression", 0, 1, "c"): [
+        "dy_hat",
+        "np.mean(dy_hat)",
+        "sum(ŷ - y)",
+        "2/m",
+        "np.sum(y_hat - y)/m",
+    ],
     ("two-layer", 1, 2, "c"): [
-        "dy_hat @ v_2.T", "(dy_hat @ v_2.T) * A * (1 - A)", "(dy_hat @ v_2.T) * (1 - Z**2)",
-        "(dy_hat @ v_2.T) * (1 - A)", "(dy_hat @ v_2.T) * (1 - A**2)**2", "(y_hat - y) @ v_2.T * (1 - A**2)",
+        "dy_hat @ v_2.T",
+        "(dy_hat @ v_2.T) * A * (1 - A)",
+        "(dy_hat @ v_2.T) * (1 - Z**2)",
+        "(dy_hat @ v_2.T) * (1 - A)",
+        "(dy_hat @ v_2.T) * (1 - A**2)**2",
+        "(y_hat - y) @ v_2.T * (1 - A**2)",
     ],
     ("two-layer", 1, 2, "d"): ["dZ.T @ U", "U.T @ dZ / m", "U.T @ A", "U.T @ (dy_hat @ v_2.T)"],
     ("two-layer", 1, 2, "e"): ["dZ", "dZ.mean(axis=0)", "np.sum(dZ)", "np.sum(A, axis=0)"],
@@ -178,25 +219,26 @@ WRONG = {
     ("transpose", 1, 3, "b"): ["X.T @ G", "G.T @ G @ W"],
     ("bias", 0, 1, "a"): ["np.mean(G, axis=1)", "G", "G.sum()", "G.sum(0)"],
     ("activation-derivative", 1, 1, "a"): ["a", "1 - a", "a(1+a)", "1 - a^2", "a^2(1-a)"],
-    ("chain-rule", 0, 2, "b"): ["e^{-u}(2x+5)", "-e^{-u}", "-(2x)e^{-u}", "2x + 5", "-(2x+5)e^{-x}"],
-    ("chain-net", 1, 1, "c"): ["da_1 * x", "da_1 * a_1 * (1-a_1)", "da_1 * a_1 * x", "da_1*a_1*(1-a_1)*w_1"],
-    ("two-paths", 0, 2, "b"): ["2w_1(s_1 - y_1)", "ds_1 * w_1", "ds_1 + 2*(s_2 - y_2)", "ds_1*w_2 + 2*(s_2-y_2)*w_1"],
-}  # fmt: skip
-
-
-def _changed(text, change):
-    new = change(text)
-    return None if new == text else new
-
-
-def _turned(text):
-    return re.sub(r"\((\\hat\{\w\}|\w+) - (\w)\)", r"(-1)(\2 - \1)", text)
-
-
-def _flat(text):
-    """Whether the last word is a factor and nothing around it would be torn apart."""
-    last = text.rsplit(" ", 1)[-1]
-    return " " in text and re.fullmatch(r"\w+", last) and text.count("(") == text.count(")")
+    ("chain-rule", 0, 2, "b"): [
+        "e^{-u}(2x+5)",
+        "-e^{-u}",
+        "-(2x)e^{-u}",
+        "2x + 5",
+        "-(2x+5)e^{-x}",
+    ],
+    ("chain-net", 1, 1, "c"): [
+        "da_1 * x",
+        "da_1 * a_1 * (1-a_1)",
+        "da_1 * a_1 * x",
+        "da_1*a_1*(1-a_1)*w_1",
+    ],
+    ("two-paths", 0, 2, "b"): [
+        "2w_1(s_1 - y_1)",
+        "ds_1 * w_1",
+        "ds_1 + 2*(s_2 - y_2)",
+        "ds_1*w_2 + 2*(s_2-y_2)*w_1",
+    ],
+}
 
 
 @functools.cache
@@ -222,7 +264,7 @@ def wrong_answers():
 
 
 def _rewritten(rewriters):
-    for which, (_, rewrite) in itertools.product(MADE, rewriters):
+    for which, rewrite in itertools.product(MADE, rewriters):
         exercise = made(*which)
         for label, part in zip(exercise.problem.labels, exercise.problem.parts, strict=True):
             if isinstance(part, Formula):

@@ -4,11 +4,11 @@ import functools
 
 import numpy as np
 import pytest
-from tests.exercises.answers import right_answers, slopes, wrong_answers
 
 from chainrule.errors import ChainruleError
 from chainrule.exercises.parts import Formula
 from chainrule.exercises.reading import readings
+from tests.exercises.answers import right_answers, slopes, wrong_answers
 
 
 @functools.cache

@@ -26,12 +26,13 @@ def step():
 DIAGNOSED = (
     # part, answer, kind, points kept, words of the diagnosis
     ("a", "2(ŷ - y)/m", "factor", 0, "is 2.000 times the right one in every entry"),
-    ("a", "ŷ - y", "factor", 0, "5.000 (m) times the right one in every entry: the 1/m of the mean is missing"),
+    ("a", "ŷ - y", "factor", 0, "5.000 (m) times the right one in every entry: the 1/m"),
     ("b", "-A.T @ dy_hat", "sign", 1, "wrong sign in every entry"),
     ("b", "dy_hat.T @ A", "transposed", 1, "comes out transposed"),
     ("b", "Z.T @ dy_hat", "wrong cached value", 1, "computed with Z where A belongs"),
     ("c", "dy_hat @ v_2.T", "missing derivative", 1, "without the derivative of tanh"),
-    ("c", "(dy_hat @ v_2.T) * (1 - Z**2)", "derivative at wrong value", 1, "with Z where A belongs in tanh′(Z)"),
+    ("c", "(dy_hat @ v_2.T) * (1 - Z**2)", "derivative at wrong value", 1,
+     "with Z where A belongs in tanh′(Z)"),
     ("d", "U.T @ A", "", 0, "no usual mistake alone explains it"),
     ("d", "U @ dZ", "missing transpose", 2, "computed with U where its transpose belongs"),
     ("e", "dZ", "missing sum", 1, "the sum over the rows is missing"),
