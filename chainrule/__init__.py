@@ -22,18 +22,24 @@ __version__ = "0.1.0"
 # `import chainrule` stays fast.
 _PUBLIC = {
     "derivation": ("derive", "per_example", "Derivation", "PerExample"),
+    "explain.examples": ("with_examples",),
+    "explain.outputs": ("per_output", "PerOutput"),
     "exercises.exercise": ("exercise", "Exercise"),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
     "definition": ("with_loss",),
     "diagnose.checking": ("check_backward",),
     "expr": ("Definition", "Expr"),
     "nn": ("mlp", "dense", "without_dropout"),
+    "check.lint": ("lint", "LintReport"),
+    "explain.ruletable": ("rule_table", "RuleTable"),
     "errors": ("ChainruleError", "ChainruleWarning"),
     "training": (
         "train", "Run", "load_run",
         "SGD", "Momentum", "Nesterov", "RMSprop", "Adagrad", "Adam", "AdamW",
         "Initialiser", "Schedule", "EarlyStopping",
     ),
+    "auditing.auditor": ("audit",),
+    "auditing.report": ("AuditReport",),
     "estimators": ("Classifier", "Regressor"),
     "ops.arithmetic": (
         "exp", "log", "log1p", "expm1", "sqrt", "square", "tanh", "erf", "sign", "maximum",

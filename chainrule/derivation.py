@@ -10,10 +10,14 @@ from chainrule.expr import EXAMPLES, Definition, Expr
 from chainrule.netfile import Definable, define
 from chainrule.plan.derived import Derived, derived
 from chainrule.plan.derived import per_example as _per_example
+from chainrule.plan.layers import examples_axis
+from chainrule.plan.outputs import has_outputs
 
 if TYPE_CHECKING:
     from chainrule.check.gradient import Report
     from chainrule.check.printed import RoundTrip
+    from chainrule.emit.dictionary import Dictionary
+    from chainrule.emit.equations import Equations
     from chainrule.explain.steps import Steps
     from chainrule.run.bind import Array
     from chainrule.run.machine import Machine
@@ -79,58 +83,123 @@ class Derivation:
             ParameterError: `threads` is no whole number from 1 to 1024.
         """
         from chainrule.run.machine import Machine
-        from chainrule.run.waiting import refuse_threads
+        from chainrule.run.waiting import thread_count
 
-        refuse_threads(threads)
-        return Machine(self._derived.program, threads)
+        return Machine(self._derived.program, thread_count(threads))
 
-    def python(self) -> str:
-        """NumPy source of a function (inputs) → loss, gradients: what calling this runs."""
+    def python(self, examples: str | None = None) -> str:
+        """NumPy source of a function (inputs) → loss, gradients: what calling this runs.
+
+        Args:
+            examples: as for `latex`.
+        """
         from chainrule.emit.python import source
 
-        return source(self._derived.program)
+        return source(self._laid_out(examples).program)
 
-    def latex(self, only: str | None = None, notation: str = "matrix") -> str:
+    def latex(
+        self, only: str | None = None, notation: str = "matrix", examples: str | None = None
+    ) -> str:
         r"""The equations of both passes.
 
         Args:
-            only: the name of one input: just the right-hand line of its derivative.
-            notation: "matrix" as in CS230, or "chain": scalar networks as two recurrences.
+            only: the name of one input: just the line of its derivative.
+            notation: "matrix" as in CS230; "index": a_j^{(l)} and w_{jk}^{(l)} with sums written
+                out; "chain": scalar networks as two recurrences; "outputs": parts for each example
+                and each output.
+            examples: "columns" or "rows": the same network with its examples laid out so; None for
+                the layout of the definition.
 
         Raises:
-            ParameterError: `only` was not derived or `notation` is unknown.
+            ParameterError: `only` was not derived, a choice is unknown, or the network cannot be
+                written in this notation.
+            GraphError: "outputs" where the cost is not a sum over examples and outputs.
 
         >>> from chainrule.netfile import parse_net
         >>> net = "net line\nparam w:\ninput x: m\ninput y: m\nreturn mse(w * x, y)"
         >>> d = derive(parse_net(net))
         >>> print(d.latex(only="w"))
         \frac{\partial\mathcal{L}}{\partial w} &= \frac{2}{m}(wx - y)x^\intercal
+        >>> print(d.latex(only="w", notation="index"))
+        \frac{\partial C}{\partial w} &= \sum_{i} \frac{2}{m}(wx_{i} - y_{i})x_{i}
         """
         from chainrule.emit import equations
 
         if only is not None:
-            return equations.only(self._derived, only, notation)
-        return equations.equations(self._derived, notation).latex()
+            return equations.only(self._laid_out(examples), only, notation)
+        return self._equations(notation, examples).latex()
 
-    def text(self) -> str:
-        """The equations in plain characters, for a terminal."""
-        from chainrule.emit.equations import equations
+    def text(self, notation: str = "matrix", examples: str | None = None) -> str:
+        """The equations in plain characters, for a terminal; arguments as for `latex`."""
+        return self._equations(notation, examples).text()
 
-        return equations(self._derived).text()
+    def dictionary(self, notation: str = "index", examples: str | None = None) -> Dictionary:
+        r"""What each symbol of a notation is in the others, and which array it is in the code.
 
-    def json(self) -> dict[str, Any]:
-        """Names, axes, equations and code as plain values."""
-        from chainrule.emit.equations import equations
+        Args:
+            notation, examples: as for `latex`.
 
-        lines = equations(self._derived)
+        Returns:
+            A table: `.rows`, `.notes` (normalisation, which index leads where, what f is),
+            `.text()`, `.latex()`, `.json()`.
+
+        Raises:
+            ParameterError, GraphError: the network cannot be written in this notation.
+
+        >>> from chainrule.nn import mlp
+        >>> from chainrule.definition import with_loss
+        >>> d = derive(with_loss(mlp([2, 1]), "mse"))
+        >>> row = d.dictionary().rows[1]
+        >>> print(row.symbols["index"], row.entry, row.axes)
+        w^{(1)}_{jk} W_1[k, j] ('n', 'c')
+        """
+        from chainrule.emit.dictionary import dictionary
+
+        found = self._laid_out(examples)
+        original = None if found is self._derived else self.definition
+        return dictionary(found, notation, original)
+
+    def json(self, notation: str = "matrix", examples: str | None = None) -> dict[str, Any]:
+        """Names, axes, equations, code, and the dictionary of the notation, as plain values."""
+        lines = self._equations(notation, examples)
+        found = self._laid_out(examples)
         return {
             "name": self.definition.name,
-            "inputs": {x.name: list(x.axes) for x in self.definition.inputs},
+            "inputs": {x.name: list(x.axes) for x in found.definition.inputs},
             "wrt": list(self.wrt),
+            "notation": notation,
             "forward": list(lines.forward),
             "backward": list(lines.backward),
-            "python": self.python(),
+            "notes": list(lines.notes),
+            "dictionary": self.dictionary(notation, examples).json(),
+            "python": self.python(examples),
         }
+
+    def turns(self, examples: str | None) -> bool:
+        """Whether the layout "columns" or "rows" is another one than that of the definition."""
+        return self._laid_out(examples) is not self._derived
+
+    def _laid_out(self, examples: str | None) -> Derived:
+        if examples is None:
+            return self._derived
+        from chainrule.explain.examples import with_examples
+
+        turned = with_examples(self.definition, examples)
+        return self._derived if turned is self.definition else derived(turned, self.wrt)
+
+    def _equations(self, notation: str, examples: str | None) -> Equations:
+        from dataclasses import replace
+
+        from chainrule.emit.equations import equations
+
+        found = self._laid_out(examples)
+        lines = equations(found, notation)
+        if notation != "outputs" or not has_outputs(found.definition, self.wrt):
+            return lines
+        from chainrule.check.outputs import adds_up
+
+        axis = examples_axis(found.definition)
+        return replace(lines, notes=(*lines.notes, str(adds_up(found.definition, self.wrt, axis))))
 
     def steps(self, only: str | Iterable[str] | None = None, spelling: str = "both") -> Steps:
         r"""The derivation line by line, each line with its rule and a shape under every factor.
@@ -203,14 +272,10 @@ class Derivation:
         return round_trip(self._derived, seed)
 
     def _repr_latex_(self) -> str:
-        from chainrule.emit.equations import equations
-
-        return equations(self._derived).notebook()
+        return self._equations("matrix", None).notebook()
 
     def _repr_html_(self) -> str:
-        from chainrule.emit.equations import equations
-
-        return equations(self._derived).html()
+        return self._equations("matrix", None).html()
 
     def __repr__(self) -> str:
         return f"<Derivation of {self.definition.name} with respect to {', '.join(self.wrt)}>"

@@ -69,9 +69,14 @@ class TargetError(DataError):
 
 
 class ShapeError(ChainruleError, ValueError):
-    """Axes or sizes do not fit each other."""
+    """Axes or sizes do not fit each other.
+
+    Attributes:
+        mends: an input and the axes with which it would fit, where that is the likely mistake.
+    """
 
     exit_code = 3
+    mends: tuple[str, str] | None = None
 
 
 class DTypeError(ChainruleError, TypeError):

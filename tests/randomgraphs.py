@@ -49,12 +49,12 @@ class Graph:
         return list(self.directions)
 
 
-def graph(seed: int, largest: int = 4) -> Graph:
+def graph(seed: int, largest: int = 4, most_steps: int = MOST_STEPS) -> Graph:
     """The graph of this seed, with axes of at most `largest` entries."""
     g = Grower(seed, largest)
     for _ in range(int(g.rng.integers(2, 5))):
         g.pool.append(g.source("float", g.some_axes("kmn")))
-    for _ in range(int(g.rng.integers(2, MOST_STEPS + 1))):
+    for _ in range(int(g.rng.integers(2, most_steps + 1))):
         grow(g)
     root = joined(g)
     real = [x for x in g.given if x.kind == "float"]

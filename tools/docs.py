@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import commands, errors, operations, seeds
+from tools import commands, errors, lint, operations, seeds
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -19,6 +19,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": commands.page,
     "errors.md": errors.page,
     "operations.md": operations.page,
+    "lint.md": lint.page,
 }
 
 

@@ -1,8 +1,12 @@
 """The page docs/operations.md: every operation and every simplification, read off the records."""
 
+import textwrap
+
 from chainrule import ops
 from chainrule.emit.llvm.functions import WORST
 from chainrule.emit.operations import Row, rows
+from chainrule.explain.rulepages import derivatives, value_of
+from chainrule.explain.ruletable import rule_table
 from chainrule.plan.simplify import RULES
 
 GROUPS = {
@@ -80,9 +84,36 @@ def page() -> str:
         lines.append(
             f"| `{name}` | {worst.float32:.4f} | {float.fromhex(worst.at):.9g} | {worst.float64} |"
         )
+    lines += _matrix_rules()
     lines += ["", "## Simplifications", "", "| where | what |", "|---|---|"]
     lines += [f"| {', '.join(f'`{op}`' for op in rule.ops)} | {rule.says} |" for rule in RULES]
     return "\n".join(lines) + "\n"
+
+
+def _matrix_rules() -> list[str]:
+    table = rule_table()
+    lines = ["", "## Matrix rules", ""]
+    lines += textwrap.wrap(
+        "Each is a small network; differential and derivative are worked out from it, and compared "
+        "with an independent derivative by the tests and by `chainrule ops --rules`. Equations and "
+        "sections: Petersen & Pedersen 2012, The Matrix Cookbook.",
+        100,
+    )
+    lines += ["", "| rule | value | derivative | source |", "|---|---|---|---|"]
+    for rule in table.matrices:
+        shown = "<br>".join(_math(line) for line in derivatives(rule))
+        said = rule.statement
+        lines.append(f"| {said.says} | {_math(value_of(rule))} | {shown} | {said.cite} |")
+    lines += [
+        "",
+        "Rules of the usual sheets that no operation computes, so that they are not derived:",
+    ]
+    lines += ["", "| rule | value | derivative | why |", "|---|---|---|---|"]
+    lines += [
+        f"| {u.says} | {_math(u.value)} | {_math(u.derivative)} | {u.why}; {u.cite} |"
+        for u in table.uncovered
+    ]
+    return lines
 
 
 def _module(row: Row) -> str:

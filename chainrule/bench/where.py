@@ -23,6 +23,7 @@ from chainrule.errors import ParameterError
 from chainrule.plan.clock import TICKS, clocked
 from chainrule.plan.kernels import Kernel
 from chainrule.plan.steps import StepPlan
+from chainrule.run.built import built_plan
 from chainrule.run.engine import Engine
 from chainrule.training.compiled import Compiled
 from chainrule.training.stretch import LOSS
@@ -52,7 +53,7 @@ def where_lines(workload: Workload, threads: int, rounds: int, say: Say) -> Iter
         raise ParameterError("there is no machine code to time", hint="pip install llvmlite")
     stretch = stretch_of(problem, 0, workload.steps)
     plan = clocked(runner.plan, COUNTER)
-    engine = Engine(plan, runner.per_step, LOSS)
+    engine = Engine(built_plan(plan, runner.recipe.per_step, LOSS))
     arrays, block = runner.arrays(values, *stretch)
     ticks = arrays[TICKS] = np.zeros(plan.buffers[TICKS].room, np.int64)
     per_us, wholes, parts = ticks_per_us(), [], []

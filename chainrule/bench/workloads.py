@@ -199,8 +199,7 @@ def _data(workload: Workload) -> tuple[Floats, Array]:
         from chainrule.io.load import load as load_digits
 
         digits = load_digits("digits")
-        X = np.asarray(digits.X, np.float32)[:rows]
-        return X / X.max(), np.asarray(digits.y, np.int64)[:rows]
+        return np.asarray(digits.X, np.float32)[:rows], np.asarray(digits.y, np.int64)[:rows]
     X = keyed.normal(SEED, "check", 0, (rows, n), np.float32)
     truth = X @ keyed.normal(SEED, "check", 1, (n, k), np.float32)
     if workload.data == "images":

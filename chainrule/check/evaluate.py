@@ -38,8 +38,9 @@ class Graph:
         self._inputs = tuple(inputs)
         last = {x: i for i, node in enumerate(self.nodes) for x in node.inputs}
         self._free: dict[int, list[Expr]] = {}
+        kept = set(self.roots)
         for node, i in last.items():
-            if node not in self.roots:
+            if node not in kept:
                 self._free.setdefault(i, []).append(node)
 
     def sizes(self, arrays: Mapping[str, Array]) -> dict[str, int]:

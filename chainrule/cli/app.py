@@ -8,6 +8,7 @@ from collections.abc import Callable
 from cyclopts import App, Group, Parameter
 
 from chainrule import __version__
+from chainrule.cli.audit import audit
 from chainrule.cli.bench import bench
 from chainrule.cli.check import check
 from chainrule.cli.derive import derive
@@ -16,6 +17,7 @@ from chainrule.cli.evaluate import evaluate
 from chainrule.cli.exercise import mark, new
 from chainrule.cli.export import export
 from chainrule.cli.help import Formatter
+from chainrule.cli.lint import lint
 from chainrule.cli.ops import ops
 from chainrule.cli.predict import predict
 from chainrule.cli.show import show
@@ -29,7 +31,14 @@ Begin with one of these:
     chainrule derive examples/cs230/two_sigmoid.net
 """
 COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
-    "Look inside a network": {"derive": derive, "check": check, "show": show, "ops": ops},
+    "Look inside a network": {
+        "derive": derive,
+        "check": check,
+        "lint": lint,
+        "show": show,
+        "ops": ops,
+    },
+    "Check what others wrote": {"audit": audit},
     "Train one and use it": {
         "train": train,
         "predict": predict,

@@ -13,7 +13,9 @@ from chainrule.errors import ParameterError
 if TYPE_CHECKING:
     from chainrule.explain.steps import Steps
     from chainrule.explain.verify import StepsReport
-    from chainrule.plan.derived import Derived
+
+EXPLAINED = ("index", "outputs")
+"""Notations whose symbols are not the names in the file."""
 
 
 def derive(
@@ -25,11 +27,13 @@ def derive(
     python: bool = False,
     text: bool = False,
     json: Json = False,
+    notation: Literal["matrix", "index", "chain", "outputs"] = "matrix",
+    examples: Literal["columns", "rows"] | None = None,
+    dictionary: bool = False,
     steps: bool = False,
     only: Annotated[str | None, Parameter(metavar="W_1,b_1")] = None,
     spelling: Literal["both", "function", "leibniz"] = "both",
     seed: Seed = 0,
-    notation: Literal["matrix", "chain"] = "matrix",
     output: Output = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -40,6 +44,8 @@ def derive(
 
         chainrule derive examples/cs230/two_sigmoid.net
         chainrule derive examples/chain.net --notation chain --latex
+        chainrule derive examples/cs230/two_sigmoid.net --notation index
+        chainrule derive examples/cs230/two_sigmoid.net --examples rows
         chainrule derive examples/cs230/two_sigmoid.net --steps --only W_1
 
     With --steps every line is evaluated at a random point and compared with the one before; exit
@@ -55,54 +61,58 @@ def derive(
         only: With --steps: these derivatives and what leads to them.
         spelling: With --steps: the chain rule as function h′(x) = g′(f(x)) f′(x), as leibniz
             dz/dx = dz/dy · dy/dx, or both.
-        notation: matrix as in CS230, or chain: networks of single numbers as recurrences.
+        notation: matrix as in CS230; index: a_j and w_jk of numbered layers, sums written out;
+            chain: networks of single numbers as recurrences; outputs: parts for each example and
+            each output.
+        examples: Lay the examples out as columns or as rows, all equations with them.
+        dictionary: Say what each symbol is in the other notations and in the code. Said anyway
+            where --notation is index or outputs, and where --examples turns the network round.
     """
-    from chainrule.derivation import Derivation
-    from chainrule.netfile import define
-    from chainrule.plan.derived import derived
+    from chainrule.cli.output import json_text, write
+    from chainrule.derivation import derive as derivation
 
     chosen = {"--latex": latex, "--python": python, "--text": text, "--json": json}
     given = [option for option, on in chosen.items() if on]
     if len(given) > 1:
         raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
-    _refuse_without_steps(steps, python, notation, only, spelling)
-    refuse_loss(output, [file], overwrite=overwrite)
-    found = derived(define(network_file(file, ".net")), names(wrt, "--wrt"))
+    _refuse_without_steps(steps, only, spelling)
     if steps:
-        shown = Derivation(found).steps(names(only, "--only"), spelling)
+        _refuse_with_steps(python, notation, examples, dictionary)
+    refuse_loss(output, [file], overwrite=overwrite)
+    d = derivation(network_file(file, ".net"), names(wrt, "--wrt"))
+    if steps:
+        shown = d.steps(names(only, "--only"), spelling)
         return _show_steps(shown, shown.check(seed), output, latex=latex, json=json)
-    _show_equations(found, notation, output, given)
+    if json:
+        write(json_text(d.json(notation, examples)), output)
+    elif python:
+        write(d.python(examples).rstrip(), output)
+    else:
+        parts = [d.latex(None, notation, examples) if latex else d.text(notation, examples)]
+        if dictionary or notation in EXPLAINED or d.turns(examples):
+            explained = d.dictionary(notation, examples)
+            parts.append(explained.latex() if latex else explained.text())
+        write("\n\n".join(parts), output)
     return 0
 
 
-def _show_equations(found: Derived, notation: str, output: Path | None, given: list[str]) -> None:
-    """Both passes in the form that was asked for."""
-    from chainrule.cli.output import json_text, write
-    from chainrule.derivation import Derivation
-    from chainrule.emit.equations import equations
-
-    lines, derivation = equations(found, notation), Derivation(found)
-    if "--json" in given:
-        both = {"forward": list(lines.forward), "backward": list(lines.backward)}
-        write(json_text({**derivation.json(), **both, "notation": notation}), output)
-    elif "--python" in given:
-        write(derivation.python().rstrip(), output)
-    else:
-        write(lines.latex() if "--latex" in given else lines.text(), output)
-
-
-def _refuse_without_steps(
-    steps: bool, python: bool, notation: str, only: str | None, spelling: str
-) -> None:
-    """Raise a ParameterError for options that do not go together."""
-    if steps and python:
-        raise ParameterError("--steps and --python exclude each other", hint="Choose one")
-    if steps and notation != "matrix":
-        raise ParameterError(f"--steps has no notation {notation!r}", hint="Leave --notation out")
+def _refuse_without_steps(steps: bool, only: str | None, spelling: str) -> None:
+    """Raise a ParameterError for options that need --steps."""
     if not steps and only is not None:
         raise ParameterError("--only goes with --steps", hint="Use --wrt, or say --steps")
     if not steps and spelling != "both":
         raise ParameterError("--spelling goes with --steps", hint="Say --steps")
+
+
+def _refuse_with_steps(python: bool, notation: str, examples: str | None, dictionary: bool) -> None:
+    """Raise a ParameterError for options that --steps cannot follow."""
+    if python:
+        raise ParameterError("--steps and --python exclude each other", hint="Choose one")
+    if notation != "matrix":
+        raise ParameterError(f"--steps has no notation {notation!r}", hint="Leave --notation out")
+    for option, given in {"--examples": examples is not None, "--dictionary": dictionary}.items():
+        if given:
+            raise ParameterError(f"--steps and {option} exclude each other", hint="Choose one")
 
 
 def _show_steps(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from chainrule.cli.options import Json
+from chainrule.cli.options import Json, Output, Overwrite, refuse_loss
 from chainrule.errors import ParameterError, did_you_mean
+
+if TYPE_CHECKING:
+    from chainrule.check.report import Report
+    from chainrule.explain.ruletable import RuleTable
 
 WIDEST_CELL = 45  # characters of a formula or derivative that still fits a table of 100 columns
 WIDEST_LINE = 60  # the same where each has a line of its own, of 80 columns
@@ -15,32 +22,90 @@ LEGEND = "y: the result. L: the loss. g = ∂L/∂y: what arrives from later ope
 
 
 def ops(
-    name: Annotated[str | None, Parameter(name="NAME")] = None, /, *, json: Json = False
-) -> None:
-    """List the operations a network can be made of, or show one in full.
+    name: Annotated[str | None, Parameter(name="NAME")] = None,
+    /,
+    *,
+    rules: bool = False,
+    latex: bool = False,
+    html: bool = False,
+    json: Json = False,
+    output: Output = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """List the operations a network can be made of, or the rules of differentiation.
 
-    Formula, derivative and source are read off the records that training itself uses.
+    Formula, derivative and source are read off the records that training itself uses. The rule
+    table adds matrix derivatives, each worked out from a small network; every row of it is first
+    compared with an independent derivative, and exit code 1 says that one disagrees.
 
         chainrule ops sigmoid
+        chainrule ops --html -o rules.html
 
     Args:
         name: One operation, such as sigmoid; all in a table if not given.
+        rules: The rule table: scalar operations and matrix derivatives, in plain characters.
+        latex: The rule table as LaTeX, or one operation.
+        html: The rule table as a web page that needs no network.
     """
-    from chainrule.cli.output import show, show_json
+    from chainrule.cli.output import json_text, write
     from chainrule.ops import OPS
 
-    if name is None and json:
-        show_json([described(op) for op in OPS])
-    elif name is None:
-        show(_all([described(op) for op in OPS]))
-        show(f"\n{LEGEND}\n`chainrule ops NAME` shows one in full, with its source.")
-    elif name not in OPS:
+    chosen = {"--rules": rules, "--latex": latex, "--html": html}
+    given = [option for option, on in chosen.items() if on]
+    if len(given) > 1:
+        raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
+    if name is not None and (rules or html):
+        raise ParameterError(f"{given[0]} shows all rules, not {name!r} alone")
+    if name is not None and name not in OPS:
         hint = did_you_mean(name, OPS) or "`chainrule ops` lists them"
         raise ParameterError(f"no operation is called {name!r}", hint=hint)
-    elif json:
-        show_json(described(name))
+    refuse_loss(output, [], overwrite=overwrite)
+    if given and name is None:
+        return _rule_table(given[0], output, json=json)
+    if json:
+        write(json_text([described(op) for op in OPS] if name is None else described(name)), output)
+    elif name is None:
+        below = f"\n{LEGEND}\n`chainrule ops NAME` shows one in full, with its source."
+        write(f"{_all([described(op) for op in OPS])}\n{below}", output)
+    elif latex:
+        shown = described(name)["latex"]
+        lines = " \\\\\n".join(f"\t{line}" for line in (shown["formula"], *shown["derivatives"]))
+        write(f"\\begin{{align}}\n{lines}\n\\end{{align}}", output)
     else:
-        show(_page(described(name)))
+        write(_page(described(name)), output)
+    return 0
+
+
+def _rule_table(form: str, output: Path | None, *, json: bool) -> int:
+    """Check every rule, then write the table; 1 if a derivative disagrees."""
+    from chainrule.cli.output import json_text, note, write
+    from chainrule.explain.ruletable import rule_table
+
+    table = rule_table()
+    reports = dict(_checked(table))
+    wrong = {key: report for key, report in reports.items() if not report.ok}
+    for key, report in wrong.items():
+        note(f"{key} is WRONG: {report.worst}")
+    table = replace(table, errors={key: report.worst.error for key, report in reports.items()})
+    if json:
+        write(json_text(table.json()), output)
+    else:
+        texts = {"--rules": table.text, "--latex": table.latex, "--html": table.html}
+        write(texts[form](), output)
+    return 1 if wrong else 0
+
+
+def _checked(table: RuleTable) -> Iterator[tuple[str, Report]]:
+    """Every row that has a derivative, compared with an independent one."""
+    from chainrule.check.gradient import check_gradients
+    from chainrule.check.operation import check_operation
+    from chainrule.plan.derived import derived
+
+    for scalar in table.scalars:
+        if scalar.partials:
+            yield scalar.op.name, check_operation(scalar.op, scalar.op.layouts[0])
+    for matrix in table.matrices:
+        yield matrix.statement.key, check_gradients(derived(matrix.definition))
 
 
 def described(name: str) -> dict[str, Any]:

@@ -185,7 +185,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "atleast_1d": at_least(1), "atleast_2d": at_least(2), "concatenate": concatenated,
     "stack": stacked, "vstack": rows, "hstack": side_by_side, "where": _where, "clip": _clip,
     "copy": _same, "real": _same, "zeros_like": _like(np.zeros_like),
-    "ones_like": _like(np.ones_like), "full_like": _like(np.full_like), "empty_like": _like(np.zeros_like),
+    "ones_like": _like(np.ones_like), "full_like": _like(np.full_like),
+    "empty_like": _like(np.zeros_like),
     "shape": lambda tape, x: x.shape, "ndim": lambda tape, x: x.ndim,
     "size": lambda tape, x, axis=None: x.size if axis is None else x.shape[axis],
 }  # fmt: skip

@@ -23,8 +23,9 @@ from chainrule.diagnose.passes import Backward
 from chainrule.diagnose.precision import Truth, surest, truths
 from chainrule.diagnose.report import BackwardReport, Line, Mistake
 from chainrule.diagnose.results import exchange, form, hygiene
+from chainrule.diagnose.squares import squared
 from chainrule.diagnose.tape import Untraceable
-from chainrule.errors import DTypeError, ParameterError, did_you_mean
+from chainrule.errors import ChainruleError, DTypeError, ParameterError, did_you_mean
 from chainrule.netfile import Definable
 
 
@@ -105,22 +106,29 @@ class _Check:
         mistake = Mistake("", (), "raises", f"raises: {error}", f"with {shown}")
         report = self._shell(points, "not compared")
         try:  # with all axes of one size the same code runs, and shows what it computes
-            if not self.source.declared:
-                raise ParameterError("shapes are given")
-            square = points_of(self.source, None, self.seed, self.dtype, square=True)
-            second = self._at(square)
-        except (Raised, ParameterError):
+            square = self._square(points[0])
+            second = self._at(square) if square else None
+        except (Raised, ChainruleError):
+            second = None
+        if second is None or second.ok:
             return replace(report, mistakes=(mistake,))
         note = "the gradients were compared with all axes of one size, where no shape is wrong"
         return replace(second, mistakes=(*second.mistakes, mistake), notes=(*second.notes, note))
 
+    def _square(self, arrays: Mapping[str, Array]) -> Sequence[Mapping[str, Array]]:
+        if self.source.declared:
+            return points_of(self.source, None, self.seed, self.dtype, square=True)
+        assert self.source.function is not None
+        square = squared(self.source.function, arrays, self.seed)
+        return [square] if square is not None else []
+
     def _at(self, points: Sequence[Mapping[str, Array]]) -> BackwardReport:
         first, again = self.pair(points[0], 0), self.pair(points[0], 0)
         wrt = self._wrt(first)
+        self._refuse(wrt, points[0])
         if len(points) == 1:
             others = [moved(points[0], wrt, self.seed, i) for i in range(1, POINTS)]
             points = [points[0], *others]
-        self._refuse(wrt, points[0])
         outcomes = [first, *(self.pair(p, i) for i, p in enumerate(points) if i)]
         problems = hygiene(outcomes, again, wrt, self.name)
         if any(m.kind == "non-deterministic" for m in problems):
@@ -159,19 +167,21 @@ class _Check:
             sure = truths(model.written, wrt, model.points)
         returned = [by_name(o.raw, wrt, self.name) for o in outcomes]
         theirs, formal, dtypes = self._formed(returned, order, points, sure)
-        found = compared(theirs, sure, dtypes)
+        found = compared(theirs, sure, dtypes, points)
         if model is not None and not found.ok:  # or does the formula lose digits as written?
             again = truths(model.shown[-1], wrt, model.points)
             sure = [surest(t, a) for t, a in zip(sure, again, strict=True)]
-            found = compared(theirs, sure, dtypes)
+            found = compared(theirs, sure, dtypes, points)
         mistakes = [*problems, *formal]
         if not found.ok and model is not None:
             mistakes += explained(model, list(theirs[0]), theirs, found)
         elif not found.ok:
             sizes = {f"m = {n}": n for a in points[0].values() for n in a.shape}
             mistakes += from_numbers(list(theirs[0]), theirs, found, sizes)
-        for n, relative in found.coarse.items():
-            self.notes.append(f"d{n} is right to {relative:.0e} of its size only, not to float64")
+        if found.coarse:
+            which = ", ".join(f"d{n}" for n in found.coarse)
+            digits = f"{max(found.coarse.values()):.0e}"
+            self.notes.append(f"only to {digits} of its size, not to float64, is right: {which}")
         rank = {n: i for i, n in enumerate(order)}
         lines = [found.lines.get(n, Line(n, 0, 1, 0.0, 0.0, None, None, ())) for n in order]
         return replace(

@@ -25,7 +25,7 @@ def factor_value(factor: float, sizes: Mapping[str, int], close: float = EXACT) 
     """The factor as it is meant: 1/m rather than 0.142857; −1 rather than −1.0000000000000002."""
     found = next(_known(abs(factor), sizes, close), None)
     if found is None:
-        return const(float(f"{factor:.12g}"))
+        return const(factor)
     return (
         -found[1]
         if factor < 0 and found[1].op != "const"
@@ -49,6 +49,7 @@ def _known(number: float, sizes: Mapping[str, int], close: float) -> Iterator[tu
             (2 / n, f"2/{axis}", 2 / m), (n / 2, f"{axis}/2", m / 2),
             (1 / (2 * n), f"1/(2{axis})", 1 / (2 * m)), (n * n, f"{axis}²", m * m),
             (1 / (n * n), f"1/{axis}²", 1 / (m * m)),
+            (n / (n - 1), f"{axis}/({axis} − 1)", m / (m - 1)),
         ):  # fmt: skip
             if equals(value):
                 yield text, expr

@@ -99,6 +99,9 @@ def source_of(forward: Definable | Function) -> Source:
         definition = define(forward)
     except ChainruleError as problem:
         return Source(label(forward), None, forward, inputs, problem)
+    except (AttributeError, TypeError, ValueError, IndexError, KeyError):
+        # what expressions cannot do, arrays may: (r * r).mean()
+        return Source(label(forward), None, forward, inputs)
     return Source(definition.name, definition, None, inputs)
 
 

@@ -115,7 +115,7 @@ class _Lowering:
         if key in self.owned:
             name = self.owned[key]
         else:
-            name = self._own_name(str(node.attrs["name"]))
+            name = self._own_name(str(node.attrs["name"]) or _usual_name(node.value))
             self.owned[key] = name
             kept = tuple(n for n, axis in zip(node.value.shape, layout, strict=True) if axis)
             self.own[name] = node.value.reshape(kept)
@@ -230,6 +230,13 @@ class _Lowering:
             else:
                 new.append(axes[0] if axes else None)
         return x, tuple(new)
+
+
+def _usual_name(value: Array) -> str:
+    """Y for the table of ones that labels make."""
+    table = value.ndim == 2 and bool(((value == 0) | (value == 1)).all())
+    hot = table and any(bool((value.sum(axis=axis) == 1).all()) for axis in (0, 1))
+    return "Y" if hot else ""
 
 
 def _axes(layout: Layout) -> Axes:

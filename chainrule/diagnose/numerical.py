@@ -177,7 +177,7 @@ def _multiple(
     sizes: Mapping[str, int],
 ) -> Mistake:
     entries = sum(theirs[0][n].size for n in names)
-    shown = factor_name(factor, sizes, 1e-4) or f"{factor:.5g}"
+    shown = factor_name(factor, {}, 1e-4) or factor_name(factor, sizes, 1e-4) or f"{factor:.5g}"
     listed = ", ".join(f"d{n}" for n in names)
     kind = "sign" if abs(factor + 1) < 1e-4 else "zero gradient" if not factor else "factor"
     says = f"{kind}: {listed} {'is' if len(names) == 1 else 'are'} {shown} times what it should be"

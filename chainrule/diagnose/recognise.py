@@ -94,9 +94,9 @@ def _with_activations(definition: Definition, points: Values) -> Definition:
     found = values_at(float_nodes, definition.inputs, points)
     values = dict(zip(float_nodes, zip(*found, strict=True), strict=True))
     tables = _tables(float_nodes, values)
-    made: dict[Expr, tuple[str, Expr, Axes]] = {}
+    made: dict[Expr, Match] = {}
     for node in float_nodes:
-        if node.op in ("input", *POINTWISE, *ALONG):
+        if node.op in ("input", "leaky_relu", *POINTWISE, *ALONG):
             continue
         match = _match(node, values, tables, moving)
         if match is not None:
@@ -108,8 +108,8 @@ def _with_activations(definition: Definition, points: Values) -> Definition:
     new: dict[Expr, Expr] = {}
     for node in nodes:
         if node in made:
-            op, z, over = made[node]
-            new[node] = OPS[op](new[z], over) if over else OPS[op](new[z])
+            op, z, option = made[node]
+            new[node] = OPS[op](new[z], option) if option else OPS[op](new[z])
             if new[node].axes != node.axes:
                 new[node] = OPS["transpose"](new[node], node.axes)
         else:
@@ -134,6 +134,7 @@ def _moving(definition: Definition) -> set[Expr]:
     return depends_on(definition.root, wrt)
 
 
+Match = tuple[str, Expr, Axes | float]
 Seen = Mapping[Expr, tuple[Array, ...]]
 
 
@@ -157,10 +158,8 @@ def _tables(nodes: Sequence[Expr], values: Seen) -> dict[str, dict[Expr, tuple[A
     return found
 
 
-def _match(
-    node: Expr, values: Seen, tables: Mapping[str, Seen], moving: set[Expr]
-) -> tuple[str, Expr, Axes] | None:
-    """The function and its argument that this node equals; the deepest argument wins."""
+def _match(node: Expr, values: Seen, tables: Mapping[str, Seen], moving: set[Expr]) -> Match | None:
+    """The function that this node equals, its argument and option; the deepest argument wins."""
     below = [z for z in postorder(*node.inputs) if z in values and z.op != "const"]
     target = values[node]
     if all(np.ptp(v) == 0 for v in target) and node.axes:
@@ -173,6 +172,8 @@ def _match(
                     (z,),
                 ):
                     return name, z, ()
+            if (slope := _leaky(values[z], target)) is not None and node.op != "leaky_relu":
+                return "leaky_relu", z, slope
     if not any(n.op == "exp" for n in postorder(node)):
         return None
     for z in below:
@@ -182,6 +183,16 @@ def _match(
             if fits and _equals_along(name, z, axis, values[z], target):
                 return name, z, (axis,)
     return None
+
+
+def _leaky(z: tuple[Array, ...], value: tuple[Array, ...]) -> float | None:
+    """The slope below 0 of a function that is x above; None if it is not so."""
+    below = np.concatenate([v[a < 0] / a[a < 0] for a, v in zip(z, value, strict=True)])
+    if below.size < 2 or not np.isfinite(below).all() or not 0 < below[0] < 1:
+        return None
+    slope = float(f"{below[0]:.9g}")
+    same = all(close(np.where(a > 0, a, slope * a), v) for a, v in zip(z, value, strict=True))
+    return slope if same and any((a > 0).any() for a in z) else None
 
 
 def _equals_along(

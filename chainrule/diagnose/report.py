@@ -25,6 +25,8 @@ class Line:
         yours: what the hand-written pass gave there; None where nothing could be compared.
         true: what it should be there.
         index: which entry that is.
+        at: the value of the parameter there; None if it is not known.
+        ratios: the smallest and the largest of what it gave over what it should be.
         kinks: how many entries lie at a kink, where several slopes are right.
     """
 
@@ -37,6 +39,8 @@ class Line:
     true: float | None
     index: tuple[int, ...]
     kinks: int = 0
+    at: float | None = None
+    ratios: tuple[float, float] | None = None
 
     @property
     def ok(self) -> bool:
@@ -123,12 +127,7 @@ class BackwardReport:
         line = next((x for x in self.lines if x.parameter == first.parameter and not x.ok), None)
         what = f"backward of {self.name!r} is wrong"
         if line is not None and line.yours is not None and line.true is not None:
-            at = f"[{', '.join(map(str, line.index))}]" if line.index else ""
-            what += (
-                f" for {line.parameter}: yours{at} {line.yours:.4f}, true {line.true:.4f} "
-                f"(relative error {_relative(line.yours, line.true)}; {first.evidence}). "
-                f"Likely: {first.sentence}"
-            )
+            what += f" for input {line.parameter}: {_difference(line)}. Likely: {first.sentence}"
         else:
             what += f": {first.sentence} ({first.evidence})"
         more = len(self.mistakes) - 1
@@ -190,6 +189,25 @@ def _row(line: Line) -> tuple[str, ...]:
 def _wrapped(text: str, indent: int) -> str:
     """A sentence in lines that fit a terminal."""
     return f"\n{' ' * indent}".join(textwrap.wrap(text, WIDEST - indent)) or text
+
+
+def _difference(line: Line) -> str:
+    """Where a gradient is most wrong, and how wrong it is as a whole."""
+    assert line.yours is not None
+    assert line.true is not None
+    entry = f"{line.parameter}[{', '.join(map(str, line.index))}]" if line.index else line.parameter
+    where = f" at {entry}" + (f" = {line.at:.4g}" if line.at is not None else "")
+    count = (
+        f"all {line.entries}" if line.wrong == line.entries else f"{line.wrong} of {line.entries}"
+    )
+    told = f"relative error {_relative(line.yours, line.true)}; {count} entries differ"
+    if line.ratios is not None:
+        low, high = line.ratios
+        same = abs(high - low) <= 1e-6 * abs(high)
+        told += (
+            f", by the factor {low:.4g}" if same else f", by factors from {low:.4g} to {high:.4g}"
+        )
+    return f"yours {line.yours:.4f}, true {line.true:.4f}{where} ({told})"
 
 
 def _relative(yours: float, true: float) -> str:

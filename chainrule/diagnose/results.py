@@ -144,7 +144,10 @@ def _reshaped(
     if best is not None:
         says = f"d{name} has one row for each example: did you forget to sum over the batch?"
         return best[1], "missing sum", says
-    return None, "shape", f"d{name} has shape {arrays[0].shape}, {name} has {shapes[0]}"
+    says = f"d{name} has shape {arrays[0].shape}, {name} has {shapes[0]}"
+    if all(len(_tight(a.shape)) == len(_tight(s)) for a, s in pairs):
+        says += ": was it summed over the wrong axis?"
+    return None, "shape", says
 
 
 def _tight(shape: Any) -> tuple[int, ...]:
@@ -213,7 +216,7 @@ def _owner(value: Any, inputs: Mapping[str, Any]) -> str:
 
 def _apart(one: Any, two: Any) -> float:
     try:
-        a, b = np.asarray(one, np.float64), np.asarray(two, np.float64)
+        a, b = np.asarray(one, np.complex128), np.asarray(two, np.complex128)
     except (TypeError, ValueError):
         return 0.0
     if a.shape != b.shape:

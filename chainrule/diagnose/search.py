@@ -8,23 +8,26 @@ goes on with what is still wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from chainrule.check.named import Array
-from chainrule.diagnose.edits import COSTS, Edit, Scene, edits
+from chainrule.diagnose.edits import edits
 from chainrule.diagnose.factors import factor_name, factor_value
 from chainrule.diagnose.passes import Backward, Change, Pass, Place
 from chainrule.diagnose.recognise import stacked
+from chainrule.diagnose.scene import COSTS, Edit, Scene
 from chainrule.errors import ChainruleError
 from chainrule.expr import Expr
 
 MOST_EDITS = 4000
 MOST_MISTAKES = 8
+MOST_NUMBERS = 10_000_000  # gradients of changed passes that are held at a time
 FEWEST = 3  # entries that must agree before a factor that is no known number is believed
 UNNAMED = 2.5  # what such a factor costs
+NOTHING = ("missing path", "zero gradient")  # kinds of which the factor is 0
 BOTH = 1.5  # what a factor on top of another change costs
 
 Arrays = Mapping[str, Array]
@@ -146,18 +149,22 @@ class Search:
         return float(difference / self.theirs.close[name]) if np.isfinite(difference) else np.inf
 
     def _best(self, current: Pass, now: Columns, wrong: Sequence[str]) -> Found | None:
-        trials = list(self._trials(current, wrong[0]))
-        passes = [p for t in trials for p in (t.without, t.changed)]
-        columns = self.columns(passes) if passes else []
         best: tuple[tuple[float, ...], Found] | None = None
-        for i, trial in enumerate(trials):
-            without, changed = columns[2 * i], columns[2 * i + 1]
-            found = self._explained(trial, without, changed, now, wrong)
-            if found is not None:
-                rank = (-len(found.explains), found.cost, -trial.depth)
-                if best is None or rank < best[0]:
-                    best = rank, found
+        for batch in self._batches(self._trials(current, wrong[0])):
+            columns = self.columns([p for t in batch for p in (t.without, t.changed)])
+            for i, trial in enumerate(batch):
+                found = self._explained(trial, columns[2 * i], columns[2 * i + 1], now, wrong)
+                if found is not None:
+                    rank = (-len(found.explains), found.cost, -trial.depth)
+                    if best is None or rank < best[0]:
+                        best = rank, found
         return best[1] if best else None
+
+    def _batches(self, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
+        """The trials in groups whose gradients fit into memory."""
+        entries = sum(column.size for column in self.user.values())
+        size = max(1, MOST_NUMBERS // (2 * max(entries, 1)))
+        return (trials[i : i + size] for i in range(0, len(trials), size))
 
     def _trials(self, current: Pass, first: str) -> list[Trial]:
         """Every change of every step that the first wrong gradient goes through."""
@@ -280,6 +287,8 @@ class Search:
         step = true if found.edit is None else found.edit.change
 
         def scaled(g: Expr) -> Expr | None:
+            if found.kind in NOTHING:
+                return None
             part = step(g)
             return part if part is None or found.factor == 1.0 else factor * part
 

@@ -64,7 +64,7 @@ def _node(value: Any, tape: Tape) -> Node:
         return value.node
     if isinstance(value, float | np.floating):  # it left as a number: float(loss), loss.item()
         for node in reversed(tape.escaped):
-            if float(node.value) == float(value):
+            if float(node.value.reshape(())) == float(value):
                 return node
     raise Untraceable("its result does not come from NumPy operations on its inputs")
 

@@ -123,10 +123,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __float__(self) -> float:
         self.tape.escaped.append(self.node)
-        return float(self.node.value)
+        return float(self.node.value.reshape(()))
 
     def __index__(self) -> int:
-        value = float(self.node.value)
+        value = float(self.node.value.reshape(()))
         if value != int(value):
             raise TypeError("no whole number")
         return int(value)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from chainrule.diagnose.factors import factor_name
 from chainrule.diagnose.passes import Pass
 from chainrule.diagnose.report import Mistake
 from chainrule.diagnose.search import Found, Theirs
+from chainrule.differentiate import substitute
 from chainrule.emit.equations import partial
 from chainrule.emit.plain import plain
 from chainrule.emit.tex import Printer, label, orientations
 from chainrule.errors import ChainruleError
-from chainrule.expr import Definition, Expr
+from chainrule.expr import Definition, Expr, const, postorder
+from chainrule.ops import expand
 from chainrule.plan.simplify import simplify
 
 LONGEST = 300  # characters of a formula that helps
@@ -30,8 +33,11 @@ FACTOR_MEANS = {
 class Words:
     """Names and formulas of one way to write the network."""
 
-    def __init__(self, definition: Definition, truth: Pass, sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self, definition: Definition, truth: Pass, sizes: Mapping[str, int], ones: Sequence[Expr]
+    ) -> None:
         self.definition, self.sizes = definition, sizes
+        self.ones = {e: expand(const(1), e.axes) for e in ones}
         self.names = definition.names()
         nodes = [definition.root, *(e for _, e in definition.values)]
         self.orientation = orientations([*nodes, *truth.grads.values(), *truth.received.values()])
@@ -56,17 +62,27 @@ class Words:
             if v in passes.received and v in self.names and self.names[v] != name
         }
         roots = [e, *cotangents, *(v for v in self.names)]
-        simple = simplify(roots)
+        short = substitute(roots, self.ones | self._rounded(e))
+        simplified = simplify(short[x] for x in roots)
+        simple = {x: simplified[short[x]] for x in roots}
         names = {
             simple[x]: label(n) for x, n in self.names.items() if x is not self.definition.root
         }
         for x, text in cotangents.items():
             if simple[x].axes and simple[x] is not simple[e]:
                 names.setdefault(simple[x], text)
-        orientation = orientations([*names, *simple.values()])
+        orientation = orientations([*names, *simplified.values()])
         printed = Printer(names, {**self.orientation, **orientation}).definition(simple[e]).text
         line = f"{partial(name)} &= {printed}"
         return plain(line), line
+
+    def _rounded(self, e: Expr) -> dict[Expr, Expr]:
+        """Long numbers with as many digits as a reader wants."""
+        return {
+            x: const(float(f"{x['value']:.6g}"))
+            for x in postorder(e)
+            if x.op == "const" and math.isfinite(x["value"])
+        }
 
     def mistake(self, found: Found, before: Pass, after: Pass, theirs: Theirs) -> Mistake:
         """What was found, as a report has it."""
@@ -115,24 +131,24 @@ class Words:
         return f"{name} (and with it {rest})"
 
     def _sentence(self, found: Found, x: Expr, node: Expr) -> str:
-        what, edit = self._what(found, x), found.edit
-        factor = self._factor(found)
+        what, edit, factor = self._what(found, x), found.edit, self._factor(found)
+        many = x.op != "input" and x not in self.names and len(found.explains) > 1
+        is_, has, lacks = ("are", "have", "lack") if many else ("is", "has", "lacks")
         if edit is not None:
             says = edit.says.replace("{factor}", _signed(found.factor))
             also = "" if found.factor == 1 or edit.additive else f", and times {factor}"
-            return f"{found.kind}: {what} {self._is(found, x)} computed {says}{also}"
-        if found.kind == "missing path":
-            return f"missing path: {what} lacks what comes through {self.call(node)}"
-        if found.kind == "zero gradient":
-            return f"zero gradient: {what} is 0 everywhere"
-        if found.kind == "double-counted path":
-            return f"double-counted path: in {what} the path through {self.call(node)} counts twice"
-        if found.kind == "sign":
-            return f"sign: {what} has the wrong sign"
-        return f"factor: {what} is {factor} times what it should be{self._meaning(factor)}"
-
-    def _is(self, found: Found, x: Expr) -> str:
-        return "are" if x not in self.names and len(found.explains) > 1 else "is"
+            return f"{found.kind}: {what} {is_} computed {says}{also}"
+        kind = found.kind
+        if kind == "missing path":
+            return f"{kind}: {what} {lacks} what comes through {self.call(node)}"
+        if kind == "zero gradient":
+            return f"{kind}: {what} {is_} 0 everywhere"
+        if kind == "double-counted path":
+            return f"{kind}: in {what} the path through {self.call(node)} counts twice"
+        if kind == "sign":
+            return f"{kind}: {what} {has} the wrong sign"
+        times = f"{factor} times what {'they' if many else 'it'} should be"
+        return f"{kind}: {what} {is_} {times}{self._meaning(factor)}"
 
     def _factor(self, found: Found) -> str:
         return factor_name(found.factor, self.sizes) or f"{found.factor:.6g}".replace("-", "−")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+import re
+import textwrap
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from chainrule.emit.chain import chain_lines, derivative
-from chainrule.emit.plain import plain
+from chainrule.emit.index import indexed
+from chainrule.emit.outputs import by_output
+from chainrule.emit.plain import plain, plain_indices
 from chainrule.emit.tex import Printer, Tex, label, orientations
 from chainrule.errors import ParameterError, did_you_mean
 from chainrule.expr import Expr
@@ -16,20 +20,32 @@ from chainrule.plan.program import LEAVES, program
 
 LONGEST = 12  # symbols on the right of one equation; a longer one is split at named values
 DEEPEST = 24  # nested operations without a name before one gets a line of its own
-NOTATIONS = ("matrix", "chain")
+NOTATIONS = ("matrix", "index", "chain", "outputs")
+WIDTH = 78  # columns of text, where a line may go on below
 LOSS = r"\mathcal{L}"
 
 
 @dataclass(frozen=True)
 class Equations:
-    """Lines ``left &= right`` of both passes."""
+    """Lines ``left &= right`` of both passes.
+
+    Attributes:
+        notes: what must be known to read them, in plain words.
+        in_words: how one line looks in a terminal.
+        width: lines of text longer than this go on below, from one = to the next.
+    """
 
     forward: tuple[str, ...]
     backward: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    in_words: Callable[[str], str] = plain
+    width: int | None = None
 
     def latex(self) -> str:
         """Two align environments under the headings of the two passes."""
-        return "\n\n".join(f"% {title}\n{_align(lines)}" for title, lines in self._passes())
+        notes = [f"% {note}" for note in self.notes]
+        passes = [f"% {title}\n{_align(lines)}" for title, lines in self._passes()]
+        return "\n\n".join([*passes, *(["\n".join(notes)] if notes else [])])
 
     def notebook(self) -> str:
         """LaTeX that a notebook shows."""
@@ -44,11 +60,19 @@ class Equations:
 
     def text(self) -> str:
         """Plain characters, for a terminal."""
-        sections = (
-            f"{title}\n" + "\n".join(f"  {plain(line)}" for line in lines)
+        sections = [
+            f"{title}\n" + "\n".join(f"  {self._words(line)}" for line in lines)
             for title, lines in self._passes()
-        )
-        return "\n\n".join(sections)
+        ]
+        notes = [textwrap.fill(note, WIDTH) for note in self.notes]
+        return "\n\n".join([*sections, *(["\n".join(notes)] if notes else [])])
+
+    def _words(self, line: str) -> str:
+        text = self.in_words(line)
+        left, *rights = rights_of(text)
+        if self.width is None or len(text) + 2 <= self.width or len(rights) < 2:
+            return text
+        return f"{left} = " + f"\n{' ' * (len(left) + 2)} = ".join(rights)
 
     def _passes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         if self.forward:
@@ -69,15 +93,20 @@ def equations(found: Derived, notation: str = "matrix") -> Equations:
     """Both passes of a derivation.
 
     Raises:
-        ParameterError: the notation is unknown, or "chain" is asked for where a value has axes.
+        ParameterError: the notation is unknown, or the network cannot be written in it ("chain"
+            where a value has axes, "index" where an operation moves entries about).
+        GraphError: "outputs" where the cost is not a sum over examples.
     """
     if notation not in NOTATIONS:
         hint = did_you_mean(notation, NOTATIONS) or f"There are: {', '.join(NOTATIONS)}"
         raise ParameterError(f"notation {notation!r} is not known", hint=hint)
+    if notation in ("index", "outputs"):
+        lines = indexed(found) if notation == "index" else by_output(found)
+        return Equations(lines.forward, lines.backward, lines.notes, plain_indices, WIDTH)
     printer = Printer(*names_of(found))
     forward = tuple(f"{left} &= {right}" for left, right in _forward(found, printer))
     if notation == "chain":
-        return Equations(forward, tuple(chain_lines(found, printer)))
+        return Equations(forward, tuple(chain_lines(found, printer)), width=WIDTH)
     backward = (f"{left} &= {text.text}" for left, _, text in written(found, printer))
     return Equations(forward, tuple(backward))
 
@@ -91,8 +120,13 @@ def only(found: Derived, name: str, notation: str = "matrix") -> str:
     if name not in found.grads:
         hint = did_you_mean(name, found.grads) or f"There are: {', '.join(found.grads)}"
         raise ParameterError(f"no derivative with respect to {name!r}", hint=hint)
-    start = f"{partial(name, notation)} &="
     lines = equations(found, notation).backward
+    if notation in ("index", "outputs"):
+        form = indexed(found) if notation == "index" else by_output(found)
+        wanted = next(e.tex for e in form.entries if e.name == f"d{name}")
+        starts = (f"{wanted} &=", f"-{wanted} &=")
+        return next(line for line in lines if line.startswith(starts))
+    start = f"{partial(name, notation)} &="
     alone = f"{start} {Printer(*names_of(found)).tex(found.grads[name]).text}"
     return next((line for line in lines if line.startswith(start)), alone)
 
@@ -147,6 +181,18 @@ def written(found: Derived, printer: Printer) -> Iterator[tuple[str, Expr, Tex]]
     for name, expr in found.grads.items():
         if wanted.get(expr) != partial(name):
             yield partial(name), expr, printer.tex(expr)
+
+
+def rights_of(text: str) -> list[str]:
+    """The parts of an equation between = signs, not those in brackets: a = [b = c] + d."""
+    parts, depth = [""], 0
+    for piece in re.split(r"( = |[\[\](){}])", text):
+        depth += {"[": 1, "(": 1, "{": 1, "]": -1, ")": -1, "}": -1}.get(piece, 0)
+        if piece == " = " and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
 
 
 def symbols(expr: Expr, printer: Printer) -> int:

@@ -76,7 +76,7 @@ _WORD_AT_END = re.compile(r"\\[A-Za-z]+$|_\w$|_\{[^{}]*\}$")
 
 
 # around a piece that a reader of the text wants to find again: no label contains these characters
-MARK = re.compile("\ue000[0-9]+\ue001|\ue002")
+MARK = re.compile("\ue010[0-9]+\ue011|\ue012")
 
 
 def join(left: str, right: str) -> str:

@@ -21,16 +21,20 @@ _SYMBOLS = {
     r"\sum": "Σ",
     r"\geq": "≥",
     r"\leq": "≤",
+    r"\neq": "≠",
     r"\infty": "∞",
     r"\lvert": "|",
     r"\rvert": "|",
     r"\left": "",
     r"\right": "",
     r"\quad": "  ",
+    r"\dots": "…",
+    r"\nabla": "∇",
     r"\,": " ",
     r"\max": "max",
     r"\min": "min",
     r"\log": "log ",
+    r"\det": "det",
     r"\tanh": "tanh",
     r"\cosh": "cosh",
     r"\sqrt": "√",
@@ -38,7 +42,7 @@ _SYMBOLS = {
     "&=": "=",
     "||": "‖",
 }
-_GREEK = {
+GREEK = {
     f"\\{name}": char
     for name, char in zip(
         "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho tau "
@@ -48,7 +52,7 @@ _GREEK = {
         strict=True,
     )
 }
-_ALL = _SYMBOLS | _GREEK
+_ALL = _SYMBOLS | GREEK
 _WORDS = re.compile(
     "|".join(
         re.escape(word) + (r"(?![A-Za-z])" if word[-1].isalpha() else "")
@@ -123,6 +127,24 @@ def _apart(text: str) -> str:
     return re.sub(f"[{_WORD}{_END}{_END_BELOW}]", "", text)
 
 
+_INDICES = dict(zip("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
+_WITH_INDICES = re.compile(f"∂[^\\W\\d_]\\u0302?(⁽[^⁽⁾]*⁾)?[{''.join(_INDICES.values())}]*")
+
+
+def plain_indices(line: str) -> str:
+    r"""One line of equations with indices: w^{(1)}_{jk} as w⁽¹⁾ⱼₖ.
+
+    >>> plain_indices(r"\frac{\partial C}{\partial b^{(1)}_{j}} &= \sum_{i} w^{(1)}_{jk} x_{ik}")
+    '∂C/∂b⁽¹⁾ⱼ = Σᵢ w⁽¹⁾ⱼₖ xᵢₖ'
+    """
+    text = re.sub(r"\^\{\(([0-9]+)\)\}", lambda m: f"⁽{m[1].translate(_ABOVE)}⁾", line)
+    letters = "".join(_INDICES)
+    text = re.sub(rf"_\{{([{letters}]+)\}}", lambda m: "".join(_INDICES[x] for x in m[1]), text)
+    below = "".join(_INDICES.values())
+    apart = re.sub(rf"(?<=[{below}⁾])\((?!\))", " (", plain(text))  # a factor, not a call
+    return re.sub(r"\)(?=[^\W\d_²³])", ") ", apart).replace("∇ ", "∇")
+
+
 def _symbol(match: re.Match[str]) -> str:
     """The character for a control word; a name such as tanh stands apart from what it follows."""
     char = _ALL[match[0]]
@@ -132,16 +154,21 @@ def _symbol(match: re.Match[str]) -> str:
     return f" {char}" if apart else char
 
 
+def _is_one(text: str) -> bool:
+    """Whether a numerator or denominator reads as one symbol without parentheses."""
+    forms = (_ONE_SYMBOL, _WITH_INDICES, _CHANGE)
+    return any(form.fullmatch(text) for form in forms)
+
+
 def _fraction(match: re.Match[str]) -> str:
     upper, lower = (part.replace("∂ ", "∂").strip() for part in match.groups())
-    alone = [_ONE_SYMBOL.fullmatch(part) or _CHANGE.fullmatch(part) for part in (upper, lower)]
-    shown = [p if one else f"({p})" for p, one in zip((upper, lower), alone, strict=True)]
+    shown = [part if _is_one(part) else f"({part})" for part in (upper, lower)]
     text = f"{shown[0]}/{shown[1]}"
     before = match.string[: match.start()].rstrip()[-1:]
     after = match.string[match.end() :][:1]
     if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
-        apart = (after.isalnum() and after != "ᵀ") or after == _WORD
-        return f"{text} " if apart or (upper == "∂" and after) else text
+        apart = (after.isalnum() and after != "ᵀ") or after == _WORD or (upper == "∂" and after)
+        return f"{text} " if apart else text
     beside = (
         before.isalnum() or before in _ENDS_A_FACTOR or after.isalnum() or after in _BEGINS_A_FACTOR
     )
@@ -163,8 +190,8 @@ def _lowered(text: str) -> str:
 
 
 def _raised(text: str) -> str:
-    if text == "ᵀ":
-        return text
+    if text in ("ᵀ", "-ᵀ"):
+        return text.translate(_ABOVE)
     if text.startswith("⊙"):
         power = text.removeprefix("⊙").strip()
         plain_number = re.fullmatch(r"-?[0-9]+", power)

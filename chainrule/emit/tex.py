@@ -13,22 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from chainrule.emit.pieces import MARK, Operand, Tex, escape, join, label, number, transposed
+from chainrule.emit.pieces import Operand, Tex, escape, join, label, number, transposed
 from chainrule.expr import EXAMPLES, Axes, Expr, postorder
 from chainrule.ops import OPS
 from chainrule.ops.record import ATOM, HADAMARD, POWER, PRODUCT, SUM
 
-__all__ = [
-    "MARK",
-    "Printer",
-    "Tex",
-    "escape",
-    "join",
-    "label",
-    "number",
-    "orientations",
-    "transposed",
-]
+__all__ = ["Printer", "Tex", "escape", "join", "label", "number", "orientations", "transposed"]
 
 ROW, COLUMN = "row", "column"
 EACH_EXAMPLE = ("softmax", "log_softmax", "logsumexp", "cross_entropy")

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from chainrule.emit.tex import MARK, Printer, Tex
+from chainrule.emit.pieces import MARK, Tex
+from chainrule.emit.tex import Printer
 from chainrule.explain.network import shape_axes
 from chainrule.explain.rules import shape_tex
 from chainrule.expr import Expr
@@ -18,7 +19,7 @@ from chainrule.expr import Expr
 # What is written factor by factor; of anything else the shape of the whole is shown.
 _PRODUCTS = frozenset({"mul", "contract", "transpose", "sum", "expand", "neg"})
 _TERMS = frozenset({"add", "sub"})
-_PIECE = re.compile("\ue000([0-9]+)\ue001([^\ue000\ue002]*)\ue002")
+_PIECE = re.compile("\ue010([0-9]+)\ue011([^\ue010\ue012]*)\ue012")
 _BEHIND = re.compile(r"\^\\intercal|\^\{(?:[^{}]|\{[^{}]*\})*\}|_\{[^{}]*\}|\^[0-9]")
 _INTERCAL = r"^\intercal"
 
@@ -101,7 +102,7 @@ class FactorPrinter(Printer):
         return Tex(self._with_ones(tex.text, (first, "1"), ("1", last)), tex.binds)
 
     def _with_ones(self, text: str, column: tuple[str, str], row: tuple[str, str]) -> str:
-        pieces = re.split("(\ue000[0-9]+\ue001[^\ue002]*\ue002)", text)
+        pieces = re.split("(\ue010[0-9]+\ue011[^\ue012]*\ue012)", text)
         for i in range(0, len(pieces), 2):
             pieces[i] = re.sub(
                 r"\\vec\{1\}(\^\\intercal)?",
@@ -139,7 +140,7 @@ class FactorPrinter(Printer):
         """A piece between marks; those inside it are taken away."""
         self.factors.append(factor)
         bare = MARK.sub("", tex.text)
-        return Tex(f"\ue000{len(self.factors) - 1}\ue001{bare}\ue002", tex.binds)
+        return Tex(f"\ue010{len(self.factors) - 1}\ue011{bare}\ue012", tex.binds)
 
 
 def settled(text: str, factors: list[Factor]) -> tuple[str, list[Factor]]:
@@ -155,7 +156,7 @@ def settled(text: str, factors: list[Factor]) -> tuple[str, list[Factor]]:
         pieces.append(text[at : match.start()])
         factor, body, at = factors[int(match[1])], match[2], match.end()
         factor, body, at = _grown(text, at, factor, body, pieces)
-        pieces.append(f"\ue000{len(found)}\ue001{body}\ue002")
+        pieces.append(f"\ue010{len(found)}\ue011{body}\ue012")
         found.append(replace(factor, tex=body))
     return "".join([*pieces, text[at:]]), found
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chainrule.emit.pieces import MARK, Tex, label
 from chainrule.emit.plain import plain
-from chainrule.emit.tex import MARK, Tex, label
 from chainrule.explain.factors import Factor, FactorPrinter, Remembering, settled
 from chainrule.explain.lines import FUNCTION, Line, Term
 from chainrule.explain.network import Network, shape_axes
@@ -45,9 +45,9 @@ class Written:
 
     def shaped(self) -> str:
         """LaTeX with the shape beneath every factor; • marks what the forward pass stored."""
-        text = re.sub("(\ue002)(?=\ue000)", r"\1\\,", self.marked)  # shapes do not touch
+        text = re.sub("(\ue012)(?=\ue010)", r"\1\\,", self.marked)  # shapes do not touch
         for i, factor in enumerate(self.factors):
-            start, end = f"\ue000{i}\ue001", "\ue002"
+            start, end = f"\ue010{i}\ue011", "\ue012"
             at = text.index(start)
             stop = text.index(end, at)
             body = text[at + len(start) : stop]

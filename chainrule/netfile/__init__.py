@@ -69,6 +69,16 @@ def read_net(path: str | os.PathLike[str]) -> Definition:
         DataFileNotFoundError: there is no such file.
         FormulaError, GraphError, ShapeError: as `parse_net`.
     """
+    return parse_net(read_text(path), name=Path(path).name)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a ``.net`` file.
+
+    Raises:
+        DataFileNotFoundError: there is no such file.
+        FormulaError: it is larger than a megabyte, or not UTF-8.
+    """
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -80,9 +90,8 @@ def read_net(path: str | os.PathLike[str]) -> Definition:
     if len(data) > LONGEST_FILE:
         raise FormulaError(f"file is larger than {LONGEST_FILE} bytes", where=path.name)
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         what = f"byte 0x{data[error.start]:02x} is not UTF-8"
         raise FormulaError(what, where=f"{path.name} line {line}") from None
-    return parse_net(text, name=path.name)

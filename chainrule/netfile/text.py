@@ -51,14 +51,12 @@ def parse_net(text: str, *, name: str = "<text>") -> Definition:
     ('w',)
     """
     label = "" if name == "<text>" else name
-    read = Text(Source(text, label), label.removesuffix(".net") or "net")
-    for number, line in enumerate(read.source.lines, 1):
-        _read_statement(read, number, line)
-    if read.result is None:
-        last = len(read.source.lines)
-        raise read.source.error("there is no return", last, 0, "End with: return mse(y_hat, y)")
-    values = _evaluated(read)
-    root = _checked(read, "return", read.result, values)
+    read = read_statements(text, name=label)
+    assert read.result is not None  # a text without a return is refused
+    values: dict[str, Value] = dict(read.inputs)
+    for equation in in_order(read):
+        values[equation] = checked(read, equation, read.equations[equation], values)
+    root = checked(read, "return", read.result, values)
     if not isinstance(root, Expr):
         what = f"the result is the number {root:g}, not an expression"
         raise read.source.error(what, read.result.line, 0)
@@ -70,6 +68,22 @@ def parse_net(text: str, *, name: str = "<text>") -> Definition:
         )
     except ChainruleError as error:
         raise moved(error, label) from error
+
+
+def read_statements(text: str, *, name: str = "") -> Text:
+    """The statements of a text; every name that a formula uses is declared somewhere.
+
+    Raises:
+        FormulaError: the text cannot be read, or uses a name that it does not declare.
+    """
+    read = Text(Source(text, name), name.removesuffix(".net") or "net")
+    for number, line in enumerate(read.source.lines, 1):
+        _read_statement(read, number, line)
+    if read.result is None:
+        last = len(read.source.lines)
+        raise read.source.error("there is no return", last, 0, "End with: return mse(y_hat, y)")
+    _check_names(read)
+    return read
 
 
 def _read_statement(read: Text, line: int, text: str) -> None:
@@ -165,9 +179,7 @@ def _equation(read: Text, line: int) -> None:
     read.equations[tokens[0].text] = formula
 
 
-def _evaluated(read: Text) -> Mapping[str, Value]:
-    """The value of every input and equation, each equation after those that it uses."""
-    values: dict[str, Value] = dict(read.inputs)
+def _check_names(read: Text) -> None:
     formulas = [*read.equations.values(), *([read.result] if read.result else [])]
     for formula in formulas:
         for token in formula.names:
@@ -178,12 +190,9 @@ def _evaluated(read: Text) -> Mapping[str, Value]:
                     raise read.source.error(what, formula.line, token.start, hint)
                 pool = [*read.inputs, *read.equations]
                 raise read.source.unknown(token, formula.line, pool)
-    for name in _in_order(read):
-        values[name] = _checked(read, name, read.equations[name], values)
-    return values
 
 
-def _in_order(read: Text) -> Iterator[str]:
+def in_order(read: Text) -> Iterator[str]:
     """Names of equations, those that an equation uses before it.
 
     Raises:
@@ -225,7 +234,7 @@ def _arrows(names: list[str]) -> str:
     return " → ".join(names)
 
 
-def _checked(
+def checked(
     read: Text, name: str, formula: Formula, values: Mapping[str, Value]
 ) -> Expr | int | float:
     """The value of a formula; what the rules of operations raise gets its place in the network."""

@@ -68,6 +68,25 @@ def write_net(definition: Definition) -> str:
     return text
 
 
+def spelled(expr: Expr, names: Mapping[Expr, str], *, longest: int = 60) -> str:
+    """The formula of `expr` in terms of `names`; what makes it longer than `longest` is "…".
+
+    >>> from chainrule.expr import input_
+    >>> spelled(input_("w", "") * input_("x", "m") + 1, {})
+    'w * x + 1'
+    """
+    pieces: dict[Expr, Piece] = {}
+    for node in postorder(expr, known=[x for x in names if x is not expr]):
+        inputs = [Piece(names[x], ATOM) if x in names else pieces[x] for x in node.inputs]
+        try:
+            piece = _spelled(node, inputs)
+        except GraphError:
+            piece = Piece("…", ATOM)
+        shorter = piece if len(piece.text) <= longest else _call(node, [Piece("…", ATOM)])
+        pieces[node] = shorter if len(shorter.text) <= longest else Piece("…", ATOM)
+    return pieces[expr].text
+
+
 def _text(definition: Definition) -> str:
     quote = "'" if '"' in definition.name else '"'
     plain = definition.name.isidentifier() and not keyword.iskeyword(definition.name)

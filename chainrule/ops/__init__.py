@@ -1,5 +1,7 @@
 """What a node can be: one record per operation."""
 
+from types import MappingProxyType
+
 from chainrule.expr import OPERATORS
 from chainrule.ops import (
     activations,
@@ -15,6 +17,7 @@ from chainrule.ops.structure import contraction, expand, matmul, onto, size, sum
 
 __all__ = [
     "OPS",
+    "RECORDS",
     "Op",
     "activations",
     "arithmetic",
@@ -33,6 +36,9 @@ __all__ = [
     "sum_",
     "transpose",
 ]
+
+# As the sources have them, taken before anybody can replace or add one.
+RECORDS = MappingProxyType(dict(OPS))
 
 _SIGNS = ("add", "sub", "mul", "div", "neg", "pow", "gt", "ge", "lt", "le")
 OPERATORS.update({name: OPS[name] for name in _SIGNS})

@@ -72,6 +72,14 @@ def _cross_entropy_body(
     return reduced(each, w, examples, reduction)
 
 
+def plain_cross_entropy(
+    z: Expr, t: Expr, *w: Expr, over: str, label_smoothing: float, examples: str, reduction: str
+) -> Expr:
+    """The body as books write it: without the case of a class that is ruled out and not wanted."""
+    each = -(_targets(z, t, over, label_smoothing) * log_softmax(z, over))
+    return reduced(each, w, examples, reduction)
+
+
 def _cross_entropy_vjp(
     g: Expr, y: Expr, z: Expr, t: Expr, *w: Expr,
     over: str, label_smoothing: float, examples: str, reduction: str,

@@ -51,13 +51,20 @@ def same_axes(name: str) -> Any:
 def _mismatch(name: str, prediction: Expr, target: Expr) -> ShapeError:
     shown = [f"({', '.join(x.axes)})" for x in (prediction, target)]
     what = f"prediction {shown[0]} and target {shown[1]}"
+    axes = prediction.axes
     narrow, wide = sorted((prediction, target), key=lambda x: len(x.axes))
     if not set(narrow.axes) < set(wide.axes):
         return ShapeError(f"{what} have different axes", where=name)
     index = ", ".join(":" if axis in narrow.axes else "None" for axis in wide.axes)
     role = "target" if narrow is target else "prediction"
     hint = f"Use {role}[{index}] and declare it with axes '{' '.join(wide.axes)}'"
-    return ShapeError(f"{what} would broadcast to ({', '.join(wide.axes)})", where=name, hint=hint)
+    error = ShapeError(f"{what} would broadcast to ({', '.join(wide.axes)})", where=name, hint=hint)
+    if target.op == "input":
+        sizes = (
+            f"{a}={prediction.sizes[a]}" if a in prediction.sizes and a != "1" else a for a in axes
+        )
+        error.mends = target.name, " ".join(sizes)
+    return error
 
 
 def check_weights(name: str, prediction: Expr, weights: tuple[Expr, ...]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chainrule.plan.steps import Buffer, StepPlan
+from chainrule.plan.steps import StepPlan
+from chainrule.plan.storage import Buffer
 
 TICKS = "ticks of laps"  # a buffer that the caller supplies and sets to 0
 LINE = 8  # whole numbers in a cache line: threads do not write into each other's

@@ -63,8 +63,8 @@ def derived(definition: Definition, wrt: Iterable[str] | None = None) -> Derived
     root = definition.root
     _refuse_axes(definition)
     inputs = [definition.input[name] for name in names]
-    _refuse_still(definition, inputs)
     gradients = reverse(root, inputs)
+    _refuse_still(definition, inputs, gradients)
     values = {name: expr for name, expr in definition.values if expr in gradients.cotangents}
     cotangents = {
         name: gradients.cotangents[expr] for name, expr in values.items() if expr is not root
@@ -76,7 +76,8 @@ def derived(definition: Definition, wrt: Iterable[str] | None = None) -> Derived
         *cotangents.values(),
     ]
     simple = simplify(roots)
-    forward = {simple[expr]: name for expr, name in reversed(definition.names().items())}
+    known = reversed(definition.names().items())  # an input that nothing reads is not among them
+    forward = {simple[expr]: name for expr, name in known if expr in simple}
     return Derived(
         definition,
         simple[root],
@@ -98,9 +99,7 @@ def per_example(
     Raises:
         GraphError: nothing in the network has the axis, or an operation mixes examples.
     """
-    inputs = [definition.input[name] for name in _wanted(definition, wrt)]
-    _refuse_axes(definition)
-    _refuse_still(definition, inputs)
+    inputs = wanted_inputs(definition, wrt)
     kept = keep(definition.root, examples)
     if examples not in kept[definition.root].axes:
         raise GraphError(f"the loss does not depend on axis {examples!r}", where=definition.name)
@@ -123,6 +122,19 @@ def per_example(
         {},
         received,
     )
+
+
+def wanted_inputs(definition: Definition, wrt: Iterable[str] | None) -> list[Expr]:
+    """The inputs called `wrt`, or those that are derived if nothing else is said.
+
+    Raises:
+        ParameterError: a name is not an input, or is one that holds whole numbers.
+        GraphError: the loss has axes, or cannot move with one of them.
+    """
+    inputs = [definition.input[name] for name in _wanted(definition, wrt)]
+    _refuse_axes(definition)
+    _refuse_still(definition, inputs, reverse(definition.root, inputs))
+    return inputs
 
 
 def _refuse_axes(definition: Definition) -> None:
@@ -151,7 +163,7 @@ def _wanted(definition: Definition, wrt: Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _refuse_still(definition: Definition, inputs: list[Expr]) -> None:
+def _refuse_still(definition: Definition, inputs: list[Expr], gradients: Gradients) -> None:
     """Raise a GraphError if the loss cannot move with one of `inputs`."""
     reachable = set(postorder(definition.root))
     for x in inputs:
@@ -159,8 +171,7 @@ def _refuse_still(definition: Definition, inputs: list[Expr]) -> None:
             hint = "Remove it or mark it frozen"
             what = f"parameter {x.name!r} does not influence the loss (gradient would be 0)"
             raise GraphError(what, hint=hint)
-    moving = reverse(definition.root, inputs).cotangents
-    stuck = [x for x in inputs if x not in moving]
+    stuck = [x for x in inputs if x not in gradients.cotangents]
     if stuck:
         names = ", ".join(x.name for x in stuck)
         node = _obstacle(definition, stuck[0])

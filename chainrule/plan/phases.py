@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from chainrule.expr import Expr
 from chainrule.plan.kernels import Kernel, leaves
 from chainrule.plan.lower import ELSEWHERE, LEAVES
+from chainrule.plan.storage import LINE_BYTES, aligned
 
 
 @dataclass(frozen=True)
@@ -110,14 +111,6 @@ def lifetimes(
             first, _ = found.get(access.buffer, (phase, phase))
             found[access.buffer] = (first, phase)
     return found
-
-
-LINE_BYTES = 64  # of a cache line
-
-
-def aligned(size: int) -> int:
-    """`size` in whole cache lines."""
-    return -(-size // LINE_BYTES) * LINE_BYTES
 
 
 def arena(needs: Mapping[str, tuple[int, tuple[int, int]]]) -> tuple[dict[str, int], int]:

@@ -1,4 +1,4 @@
-"""A plan as text with nothing left out: plans with the same text are the same plan."""
+"""A recipe as text with nothing left out: recipes with the same text give the same plan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def spelled(*values: object) -> str:
     """All that `values` hold, in an order of its own; expressions by number, each written once.
 
     Args:
-        values: plans, or whatever they are made of.
+        values: recipes, or whatever they are made of.
 
     Raises:
         TypeError: something of a type that is not known here.

@@ -7,20 +7,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chainrule.errors import GraphError
-from chainrule.expr import Axes, Expr
+from chainrule.expr import Expr
 from chainrule.ops import OPS
 from chainrule.plan.kernels import Kernel, kernels
 from chainrule.plan.lower import lower
 from chainrule.plan.phases import (
-    LINE_BYTES,
     Access,
     accesses,
-    aligned,
     arena,
     lifetimes,
     prepared_early,
     waits,
 )
+from chainrule.plan.storage import LINE_BYTES, Buffer, Storage, aligned
 from chainrule.plan.tiles import (
     NEAR_BYTES,
     Processor,
@@ -32,47 +31,6 @@ from chainrule.plan.tiles import (
 )
 
 SAME_SET = 512  # bytes: an eighth of a way of a first-level cache
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """One array of a step.
-
-    Attributes:
-        axes, shape: in storage order, the last one without gaps.
-        kind: "f" for real numbers, "i" for whole ones.
-        bytes: how much room it takes.
-        offset: its place in the arena; None if the caller supplies it.
-        pitch: entries from one row to the next: more than a row has where rows are padded to whole
-            vectors. What stands in the padding is written but never read.
-    """
-
-    name: str
-    axes: Axes
-    shape: tuple[int, ...]
-    kind: str
-    bytes: int
-    offset: int | None
-    pitch: int
-
-    @property
-    def padded(self) -> bool:
-        """Whether whole vectors may be read and written everywhere."""
-        return bool(self.shape) and self.pitch > self.shape[-1]
-
-    @property
-    def room(self) -> tuple[int, ...]:
-        """The shape with its padding."""
-        return (*self.shape[:-1], self.pitch) if self.shape else ()
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """Entries from one position to the next, along each axis."""
-        steps, step = [], 1
-        for size in reversed(self.room):
-            steps.append(step)
-            step *= size
-        return tuple(reversed(steps))
 
 
 @dataclass(frozen=True)
@@ -103,16 +61,22 @@ class StepPlan:
     @property
     def small(self) -> StepPlan:
         """The same in small tiles: less code, slower steps, the same bits and buffers."""
+
+        def small(shape: Shape, k: Kernel) -> Shape:
+            return shape.small(self.sizes[k.axes[-2]] if len(k.axes) > 1 else 1)
+
         return replace(
             self,
-            shapes=tuple(shape.small for shape in self.shapes),
+            shapes=tuple(small(*cut) for cut in zip(self.shapes, self.kernels, strict=True)),
             arena_bytes=self.arena_bytes - self.threads * self.panel_bytes,
             panel_bytes=0,
         )
 
-    def panel_offset(self, part: int) -> int:
-        """Where the arena has room for the copies of one thread."""
-        return self.arena_bytes - (self.threads - part) * self.panel_bytes
+    @property
+    def storage(self) -> Storage:
+        """What it works in."""
+        sizes = (self.arena_bytes, self.panel_bytes, self.threads, self.itemsize)
+        return Storage(self.buffers, *sizes)
 
     def __str__(self) -> str:
         rows = [

@@ -71,17 +71,18 @@ class Shape:
         """Whether there are copies."""
         return self.panel is not None
 
-    @property
-    def small(self) -> Shape:
-        """The same with little to write: one number is used `SMALL_ROWS` times, nothing is copied.
+    def small(self, size: int) -> Shape:
+        """The same with little to write for `size` rows: no row is left over, nothing is copied.
 
         How work is divided among threads stays the same.
         """
-        rows = min(self.rows, SMALL_ROWS)
+        rows = 1 if self.chunk(size) % SMALL_ROWS else min(self.rows, SMALL_ROWS)
         return Shape(rows, 1, self.threads, self.examples, self.lanes)
 
     def chunk(self, size: int) -> int:
         """How many of `size` entries each thread takes; the last one also takes what is left."""
+        if self.threads == 1:
+            return size  # nothing is left, so there is no code for it
         each = size // self.threads
         return each - each % self.lanes if each >= self.lanes else each
 
@@ -101,8 +102,8 @@ def shape_of(
     What only moves entries takes one row at a time, but when it turns rows into columns a tile of
     `TURNED_ROWS` uses every cache line that it touches.
     """
-    columns = -(-sizes[k.axes[-1]] // lanes) if k.axes else 1
-    most = sizes[k.axes[-2]] if len(k.axes) > 1 else 1
+    columns = max(1, -(-sizes[k.axes[-1]] // lanes)) if k.axes else 1
+    most = max(1, sizes[k.axes[-2]]) if len(k.axes) > 1 else 1
     rows, vectors = 1, min(columns, 2)
     if k.root is not None:
         vectors = min(columns, max(2, SUMS // most))

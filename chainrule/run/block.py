@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.plan.phases import aligned
-from chainrule.plan.steps import Buffer
+from chainrule.plan.storage import LINE_BYTES, Buffer, aligned
 
 Array = NDArray[Any]
-LINE = 64  # bytes: a block begins where a cache line does, and so do its arrays
 
 
 class Layout:
@@ -57,8 +55,8 @@ class Block:
     def __init__(
         self, layout: Layout, values: Mapping[str, Array], last: Block | None = None
     ) -> None:
-        room = np.empty(layout.bytes + LINE, np.uint8)
-        start = -room.ctypes.data % LINE
+        room = np.empty(layout.bytes + LINE_BYTES, np.uint8)
+        start = -room.ctypes.data % LINE_BYTES  # so its arrays begin where cache lines do
         self._memory = room[start : start + layout.bytes]
         self.arrays = layout.views(self._memory)
         if last is not None and all(values[n] is a for n, a in last.arrays.items()):

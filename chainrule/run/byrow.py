@@ -14,10 +14,11 @@ from chainrule.expr import Expr, Spec, input_
 from chainrule.ops import transpose
 from chainrule.plan.program import Program
 from chainrule.plan.sizes import all_sizes
-from chainrule.plan.steps import plan_step
 from chainrule.run.bind import Array, sizes_of
+from chainrule.run.built import built
 from chainrule.run.engine import Engine
 from chainrule.run.machine import MOST_ENGINES, processor, slot
+from chainrule.run.recipe import Recipe
 from chainrule.run.reference import VALUE
 from chainrule.run.team import PATIENCE_S, together
 from chainrule.run.warm import WarmEngine
@@ -90,7 +91,7 @@ class ByRow:
         sizes = sizes_of(self._inputs.values(), arrays)
         count = sizes.pop(self.examples)
         engine = functools.partial(self._engine, tuple(sorted(sizes.items())), dtype.itemsize)
-        buffers = engine(MANY if count >= MANY else FEW).plan.buffers
+        buffers = engine(MANY if count >= MANY else FEW).storage.buffers
         for name, x in self._outputs.items():
             shape = (count, *buffers[slot(name)].shape[1:])
             arrays[slot(name)] = np.empty(shape, _stored(x, dtype))
@@ -155,8 +156,10 @@ class ByRow:
         supplied = {**self._inputs, ENDLESS: input_(ENDLESS, "")}
         roots = [*outputs.values(), *supplied.values()]
         known, _ = all_sizes(roots, {**dict(sizes), self.examples: chunk})
-        plan = plan_step(supplied, outputs, known, itemsize, processor(), 1, self.examples)
-        return (WarmEngine if self.soon else Engine)(plan, [*self.by_row, *outputs], ENDLESS)
+        about = (known, itemsize, processor(), 1, self.examples)
+        per_step = (*self.by_row, *outputs)
+        recipe = Recipe(supplied, outputs, *about, padded=(), per_step=per_step, loss=ENDLESS)
+        return WarmEngine(recipe) if self.soon else Engine(built(recipe))
 
 
 def _work_through(pieces: deque[Piece]) -> None:

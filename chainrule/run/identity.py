@@ -1,8 +1,8 @@
 """What a piece of machine code was made of, as one digest: same digest, same code.
 
-Writing the text of a module takes longer than loading its code, so what is digested is the plan
-that the text is written from, and with it everything that turns plans into text and text into code:
-the sources of chainrule, Python, LLVM and the processor.
+Planning takes longer than loading code, and so does writing the text of a module. What is digested
+is the recipe that the plan is made from, and with it everything that turns recipes into plans,
+plans into text and text into code: the sources of chainrule, Python, LLVM and the processor.
 """
 
 from __future__ import annotations
@@ -12,37 +12,43 @@ import hashlib
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import llvmlite
 import llvmlite.binding as llvm
 
+from chainrule.expr import Expr, postorder
+from chainrule.ops import OPS, RECORDS
 from chainrule.plan.spelled import spelled
-from chainrule.plan.steps import StepPlan
 from chainrule.run.jit import host
 
 PACKAGE = Path(__file__).parents[1]
-# All that the text of a module can depend on besides its plan, and how the code is called.
+# All that a plan and the text of a module can depend on besides the recipe, and how code is called.
 SOURCES = ("errors.py", "expr.py", "ops", "plan", "emit", "run")
 BEGAN = time.time()
 
 
-def identity(plan: StepPlan, per_step: Sequence[str], loss: str, effort: int) -> str | None:
-    """The digest of the code of a plan, 64 hexadecimal digits; None where it cannot be told.
+def identity(recipe: object, values: Iterable[Expr]) -> str | None:
+    """The digest of a recipe and its surroundings, 64 hexadecimal digits; None if it has none.
 
     Args:
-        per_step, loss: see `chainrule.emit.llvm.module.write_module`.
-        effort: of the compiler.
+        values: the expressions in it.
     """
     sources = source_digest()
-    if sources is None:
+    if sources is None or not _from_sources(values):
         return None
     try:
-        described = spelled(plan, per_step, loss, effort)
-    except TypeError:  # an operation of the caller with an attribute that is not plain
+        described = spelled(recipe)
+    except TypeError:  # an attribute that is not plain
         return None
     return hashlib.sha256(f"{sources}\n{surroundings()}\n{described}".encode()).hexdigest()
+
+
+def _from_sources(values: Iterable[Expr]) -> bool:
+    """Whether every operation is the one in the sources: a name does not tell what another does."""
+    used = {node.op for node in postorder(*values)}
+    return all(OPS.get(name) is RECORDS.get(name) for name in used | RECORDS.keys())
 
 
 def surroundings() -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -37,13 +38,18 @@ WORD: Final = 0xFFFFFFFF
 HALF_WORDS: Final = np.uint64(32)
 
 MAX_STREAM: Final = 2**24 - 1
-BLOCKS_PER_CHUNK: Final = 2**13  # the eight working arrays of a chunk stay within a level-2 cache
+BLOCKS_PER_CHUNK: Final = 2**12  # the eight working arrays of a chunk stay within a level-2 cache
 
 FEISTEL_ROUNDS: Final = (
     20  # with sixteen or fewer, the 720 orders of six rows are not equally frequent
 )
 
+# Of a float64: how many bits its fraction has, and all bits of √½.
+FRACTION_BITS: Final = 52
+ROOT_HALF: Final = int(np.float64(math.sqrt(0.5)).view(np.int64))
+
 Words = NDArray[np.uint64]
+Quad = tuple[Words, Words, Words, Words]
 Floats = NDArray[Any]
 
 
@@ -80,17 +86,24 @@ def words(seed: int, purpose: str, epoch: int, count: int, *, stream: int = 0) -
     >>> [f"{int(word):08x}" for word in words(0, "init", 0, 3)]
     ['6627e8d5', 'e169c58d', 'bc57ac4c']
     """
-    key, fixed = _address(seed, purpose, epoch, stream)
-    blocks = -(
-        -_whole("count", count, 2**34) // 4
-    )  # counter word 0 holds the block: at most 2³² of them
+    # counter word 0 holds the block: at most 2³² of them
+    blocks = -(-_whole("count", count, 2**34) // 4)
     out = np.empty((blocks, 4), dtype=np.uint64)
+    for chunk, quad in _quads(seed, purpose, epoch, stream, blocks):
+        for column, word in enumerate(quad):
+            out[chunk, column] = word
+    return out.reshape(-1)[:count]
+
+
+def _quads(
+    seed: int, purpose: str, epoch: int, stream: int, blocks: int
+) -> Iterator[tuple[slice, Quad]]:
+    """Blocks 0 … blocks − 1 of one draw, chunk after chunk: which they are, and their words."""
+    key, fixed = _address(seed, purpose, epoch, stream)
     for start in range(0, blocks, BLOCKS_PER_CHUNK):
         stop = min(start + BLOCKS_PER_CHUNK, blocks)
-        chunk = philox4x32((np.arange(start, stop, dtype=np.uint64), *fixed), key)
-        for column, word in enumerate(chunk):
-            out[start:stop, column] = word
-    return out.reshape(-1)[:count]
+        block = np.arange(start, stop, dtype=np.uint64)
+        yield slice(start, stop), philox4x32((block, *fixed), key)
 
 
 def keys(seed: int, purpose: str, epoch: int, count: int) -> Words:
@@ -171,18 +184,16 @@ def normal(
     (2,)
     """
     kind, size = float_type(dtype), _size(shape)
-    quads = words(seed, purpose, epoch, 4 * -(-size // 2), stream=stream).reshape(-1, 4)
-    pairs = np.empty((len(quads), 2), kind)
-    for start in range(0, len(quads), BLOCKS_PER_CHUNK):
-        chunk = slice(start, start + BLOCKS_PER_CHUNK)
-        _box_muller(quads[chunk].T, pairs[chunk].T)
+    pairs = np.empty((-(-size // 2), 2), kind)
+    for chunk, quad in _quads(seed, purpose, epoch, stream, len(pairs)):
+        _box_muller(quad, pairs[chunk].T)
     return pairs.reshape(-1)[:size].reshape(shape)
 
 
-def _box_muller(quads: Words, pairs: Floats) -> None:
+def _box_muller(quad: Quad, pairs: Floats) -> None:
     """Four words each to two normal numbers each."""
-    r = np.sqrt(-2.0 * _log(1.0 - _fractions(quads[0], quads[1])))
-    cosine, sine = _cos_sin_turns(_fractions(quads[2], quads[3]))
+    r = np.sqrt(-2.0 * _log(1.0 - _fractions(quad[0], quad[1])))
+    cosine, sine = _cos_sin_turns(_fractions(quad[2], quad[3]))
     pairs[0] = r * cosine
     pairs[1] = r * sine
 
@@ -258,9 +269,10 @@ def _log(u: NDArray[np.float64]) -> NDArray[np.float64]:
     u = 2ᵉ m with m in [√½, √2), and ln m = 2 artanh s with s = (m − 1)/(m + 1), |s| ≤ 0.172: eleven
     terms of its series leave a remainder below 2⁻⁵⁶.
     """
-    m, e = np.frexp(u)
-    small = m < math.sqrt(0.5)
-    m, e = np.where(small, 2.0 * m, m), e - small
+    bits = u.view(np.int64)
+    # the order of positive numbers is that of their bits, and e is in the upper eleven
+    e = (bits - ROOT_HALF) >> FRACTION_BITS
+    m = (bits - (e << FRACTION_BITS)).view(np.float64)
     s = (m - 1.0) / (m + 1.0)
     series = _polynomial(s * s, [1.0 / (2 * k + 1) for k in range(11)])
     return np.asarray(e * math.log(2.0) + 2.0 * s * series)
@@ -273,12 +285,18 @@ def _cos_sin_turns(v: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
     square = angle * angle
     cosine = _polynomial(square, [(-1.0) ** k / math.factorial(2 * k) for k in range(9)])
     sine = angle * _polynomial(square, [(-1.0) ** k / math.factorial(2 * k + 1) for k in range(9)])
-    odd, negative_cosine = quarter % 2 == 1, (quarter == 1) | (quarter == 2)
-    negative_sine = (quarter == 2) | (quarter == 3)
+    turned = quarter.astype(np.int64)
+    odd = (turned & 1).astype(bool)
+    # quarters 1 and 2 have a negative cosine, 2 and 3 a negative sine; 4 is 0 again
     return (
-        np.where(negative_cosine, -1.0, 1.0) * np.where(odd, sine, cosine),
-        np.where(negative_sine, -1.0, 1.0) * np.where(odd, cosine, sine),
+        _negated(np.where(odd, sine, cosine), turned + 1 & 2),
+        _negated(np.where(odd, cosine, sine), turned & 2),
     )
+
+
+def _negated(x: NDArray[np.float64], where: NDArray[np.int64]) -> NDArray[np.float64]:
+    """-x where `where` is 2, x where it is 0: bit 1 goes to the sign."""
+    return (x.view(np.int64) ^ where << 62).view(np.float64)
 
 
 def _polynomial(x: NDArray[np.float64], coefficients: list[float]) -> NDArray[np.float64]:

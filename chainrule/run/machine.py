@@ -9,12 +9,14 @@ import numpy as np
 
 from chainrule.expr import EXAMPLES
 from chainrule.plan.program import Program
-from chainrule.plan.steps import StepPlan, plan_step
+from chainrule.plan.steps import StepPlan
 from chainrule.plan.tiles import Processor
 from chainrule.run.bind import Array, bind, sizes_of
+from chainrule.run.built import built
 from chainrule.run.demands import Demands, demands, refuse
 from chainrule.run.engine import Engine
 from chainrule.run.jit import host
+from chainrule.run.recipe import Recipe
 from chainrule.run.targets import TARGETS
 from chainrule.run.waiting import processors
 
@@ -59,11 +61,11 @@ class Machine:
         buffers = {name: np.require(a, None, ["C", "A"]) for name, a in arrays.items()}
         found = {}
         for key, value in self._outputs.items():
-            buffer = engine.plan.buffers[slot(key)]
-            dtype = np.int64 if value.kind == "int" else f"f{engine.plan.itemsize}"
+            buffer = engine.storage.buffers[slot(key)]
+            dtype = np.int64 if value.kind == "int" else f"f{engine.storage.itemsize}"
             found[key] = buffers[buffer.name] = np.empty(buffer.shape, dtype)
         for x in self.program.inputs:  # truth values are 0 and 1 there
-            wanted = np.int64 if x.kind == "int" else f"f{engine.plan.itemsize}"
+            wanted = np.int64 if x.kind == "int" else f"f{engine.storage.itemsize}"
             buffers[x.name] = buffers[x.name].astype(wanted, copy=False)
         engine.run(buffers, wait=False)  # nobody sees what a call that Ctrl-C ends would have found
         first, *rest = found.items()
@@ -77,13 +79,17 @@ class Machine:
 
     def plan(self, sizes: Mapping[str, int], itemsize: int, kind: str | None = None) -> StepPlan:
         """How the program is divided at these sizes, for this processor or one of the `TARGETS`."""
+        return self.recipe(sizes, itemsize, kind).plan
+
+    def recipe(self, sizes: Mapping[str, int], itemsize: int, kind: str | None = None) -> Recipe:
+        """What the code for these sizes is made of."""
         inputs = {x.name: x for x in self.program.inputs}
         outputs = {slot(key): value for key, value in self._outputs.items()}
-        return plan_step(inputs, outputs, sizes, itemsize, processor(kind), self.threads, EXAMPLES)
+        about = (sizes, itemsize, processor(kind), self.threads, EXAMPLES)
+        return Recipe(inputs, outputs, *about, padded=(), per_step=(), loss=next(iter(outputs)))
 
     def _compiled(self, sizes: tuple[tuple[str, int], ...], itemsize: int) -> Engine:
-        first = slot(next(iter(self._outputs)))
-        return Engine(self.plan(dict(sizes), itemsize), [], first)
+        return Engine(built(self.recipe(dict(sizes), itemsize)))
 
 
 def slot(output: str) -> str:

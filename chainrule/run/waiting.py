@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import platform
 import sys
@@ -61,20 +62,28 @@ def spread_out(part: int, threads: int) -> None:
             os.sched_setaffinity(0, allowed)
 
 
-def refuse_threads(threads: object) -> None:
-    """Raise a ParameterError unless this is None or a number of threads.
+def thread_count(threads: object) -> int | None:
+    """`threads` as an int, or None; NumPy integers are welcome, bool and floats are not.
 
-    >>> refuse_threads(2)
-    >>> refuse_threads(0)
+    Raises:
+        ParameterError: it is neither None nor a number of threads.
+
+    >>> thread_count(2)
+    2
+    >>> thread_count(0)
     Traceback (most recent call last):
     chainrule.errors.ParameterError: threads must be a whole number from 1 to 1024, got 0
     """
     if threads is None:
-        return
-    whole = isinstance(threads, int) and not isinstance(threads, bool)
-    if not whole or threads not in range(1, MOST_THREADS + 1):
+        return None
+    try:
+        count = 0 if isinstance(threads, bool) else operator.index(threads)  # type: ignore[arg-type]
+    except TypeError:
+        count = 0
+    if not 1 <= count <= MOST_THREADS:
         what = f"threads must be a whole number from 1 to {MOST_THREADS}, got {threads!r}"
         raise ParameterError(what)
+    return count
 
 
 def processors() -> int:

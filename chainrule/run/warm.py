@@ -14,15 +14,18 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from chainrule.plan.steps import StepPlan
+from chainrule.plan.storage import Storage
 from chainrule.plan.tiles import work
 from chainrule.run.block import Block
+from chainrule.run.built import built, stored
 from chainrule.run.engine import Array, Engine
-from chainrule.run.jit import QUICK
+from chainrule.run.jit import FULL, QUICK
+from chainrule.run.recipe import Recipe
 
 # How long compiling with all effort takes, for each byte of quick code: 0.3 s for 25 kB.
 FULL_S_PER_BYTE = 12e-6
@@ -40,23 +43,27 @@ def _quick_step_s(plan: StepPlan) -> float:
 
 
 class WarmEngine:
-    """The same as `Engine`, from the same arguments, that is ready sooner.
+    """The same as the `Engine` of the code of a recipe, but ready sooner."""
 
-    Attributes:
-        plan: that of the fast code; the quick code needs a smaller arena.
-    """
-
-    def __init__(self, plan: StepPlan, per_step: Sequence[str], loss: str) -> None:
-        self.plan, self._per_step, self._loss = plan, per_step, loss
-        self._fast = Engine.stored(plan, per_step, loss)
-        if self._fast is None and _quick_step_s(plan) > LONG_STEP_S:
-            self._fast = Engine(plan, per_step, loss)
-        self._quick = self._fast or Engine(plan.small, per_step, loss, QUICK)
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        fast, quick = stored(recipe, FULL), None
+        if fast is None:
+            quick = stored(recipe, QUICK)
+            if quick is None and _quick_step_s(recipe.plan) > LONG_STEP_S:
+                fast = built(recipe)
+        self._fast = None if fast is None else Engine(fast)
+        self._quick = self._fast or Engine(quick or built(recipe, QUICK))
         self._left_s = FULL_S_PER_BYTE * self._quick.code_bytes  # the quick code may run so long
         self._finishing = threading.Lock()
         self._asked = False
         # how many steps of a run are behind, and what runs now: set together, Ctrl-C may come
         self._now = (0, self._quick)
+
+    @property
+    def storage(self) -> Storage:
+        """What the code works in that runs now. What the caller supplies is the same in both."""
+        return (self._fast or self._quick).storage
 
     @property
     def pace_s(self) -> float | None:
@@ -110,7 +117,7 @@ class WarmEngine:
         """Compile with all effort now, if that is not done; what runs from now on."""
         with self._finishing:
             if self._fast is None:
-                self._fast = Engine(self.plan, self._per_step, self._loss)
+                self._fast = Engine(built(self._recipe))
                 self._quick = self._fast  # gives the arena of the quick code back
             return self._fast
 
@@ -138,12 +145,13 @@ class WarmEngine:
 
     def _finite(self, arrays: Mapping[str, Array], done: int) -> bool:
         """Whether the loss after the last step was finite: if not, the steps end."""
-        last = self._after(self._loss, arrays[self._loss], done - 1)
+        loss = self._recipe.loss
+        last = self._after(loss, arrays[loss], done - 1)
         return bool(np.isfinite(last.flat[0]))
 
     def _after(self, name: str, array: Array, done: int) -> Array:
         """What an array holds for the steps after the first `done`."""
-        if name not in self._per_step:
+        if name not in self._recipe.per_step:
             return array
-        each = math.prod(self.plan.buffers[name].shape)
+        each = math.prod(self.storage.buffers[name].shape)
         return array.reshape(-1)[done * each :]

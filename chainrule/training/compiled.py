@@ -16,11 +16,13 @@ from chainrule.ops import OPS, transpose
 from chainrule.plan.lower import without_scalars
 from chainrule.plan.program import program
 from chainrule.plan.sizes import all_sizes
-from chainrule.plan.steps import plan_step
+from chainrule.plan.steps import StepPlan
 from chainrule.run.bind import Array
 from chainrule.run.block import Block, Layout
+from chainrule.run.built import built
 from chainrule.run.engine import Engine
 from chainrule.run.machine import processor
+from chainrule.run.recipe import Recipe
 from chainrule.run.reference import Reference
 from chainrule.run.warm import WarmEngine
 from chainrule.training.step import Step
@@ -69,17 +71,22 @@ class Compiled:
         supplied = {**kept, **everywhere, **{s: input_(s, "") for s in self._scalars}}
         counted = {**sizes, examples: batch, ALL: self._count}
         counted, _ = all_sizes([*outputs.values(), *supplied.values()], counted)
-        self.plan = plan_step(
-            supplied, outputs, counted, dtype.itemsize, processor(), threads, examples, list(kept)
-        )
         self._varies = [LOSS, *self.extra]
-        held = [self.plan.buffers[name] for name in kept if name != KEY]
-        self._layout = Layout(held, dtype)
-        self._last: Block | None = None
         self._keyed = KEY in kept
         steps = [*[ROWS] * (not whole), *[KEY] * self._keyed]
-        self.per_step = [*self._scalars, *self._varies, *steps]
-        self.engine = (WarmEngine if soon else Engine)(self.plan, self.per_step, LOSS)
+        about = (counted, dtype.itemsize, processor(), threads, examples, tuple(kept))
+        per_step = (*self._scalars, *self._varies, *steps)
+        self.recipe = Recipe(supplied, outputs, *about, per_step, LOSS)
+        self.engine = WarmEngine(self.recipe) if soon else Engine(built(self.recipe))
+        self._buffers = self.engine.storage.buffers
+        held = [self._buffers[name] for name in kept if name != KEY]
+        self._layout = Layout(held, dtype)
+        self._last: Block | None = None
+
+    @property
+    def plan(self) -> StepPlan:
+        """How a step is divided."""
+        return self.recipe.plan
 
     def run(
         self,
@@ -114,7 +121,7 @@ class Compiled:
             arrays[ROWS] = np.ascontiguousarray(order, np.int64)
         arrays |= self._of_steps(numbers)
         for name in self._varies:
-            shape = self.plan.buffers[name].shape
+            shape = self._buffers[name].shape
             arrays[name] = np.empty((len(numbers), *shape), self.dtype)
         return arrays, block
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import BatchSizeWarning, DivergenceError, ParameterError
 from chainrule.netfile import Definable, write_net
-from chainrule.run.waiting import refuse_threads
+from chainrule.run.waiting import thread_count
 from chainrule.training.data import Rows, features, float_type, split, weights_of
 from chainrule.training.loop import Callback, Loop, Plan
 from chainrule.training.metrics import chosen, told
@@ -163,8 +163,7 @@ def _run(
     overwrite: bool,
 ) -> Run:
     """The training itself, with its run directory if there is to be one."""
-    refuse_threads(threads)
-    loop, directory = Loop(replace(plan, threads=threads, soon=True)), None
+    loop, directory = Loop(replace(plan, threads=thread_count(threads), soon=True)), None
     shown = Progress(plan.settings.epochs, plan.steps_per_epoch, mode=progress)
     if run_dir is not None:
         write_net(plan.task.definition)  # what cannot be saved is refused before the first step

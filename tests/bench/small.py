@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from chainrule.bench.engines import Engine
-from chainrule.bench.workloads import Workload
+from chainrule.bench.workloads import WORKLOADS, Problem, Workload, problem_of
 
 WRONG = Engine("wrong", "tests.bench.wrong_rate")
 
@@ -15,3 +15,12 @@ def scaled_down(workload: Workload) -> Workload:
     batch = 96 if workload.full else min(workload.batch, 16)
     rows = 6 * batch if not workload.full else batch
     return replace(workload, widths=widths, batch=batch, rows=rows, steps=2 * rows // batch)
+
+
+def small_problem(name: str) -> Problem:
+    """The workload of this name in small, with rows that fit it."""
+    workload = scaled_down(WORKLOADS[name])
+    if workload.data != "digits":
+        return problem_of(workload)
+    table = replace(workload, data="table")  # the digits have 64 columns
+    return replace(problem_of(table), workload=workload)

@@ -1,5 +1,6 @@
 """The workloads: engines that do the same thing, on the same rows in the same order."""
 
+import importlib
 import math
 from dataclasses import replace
 
@@ -10,16 +11,9 @@ from chainrule.bench.contest import TOLERANCE, verdict
 from chainrule.bench.engines import by_hand, ours, reference, scikit
 from chainrule.bench.summary import described
 from chainrule.bench.workloads import WORKLOADS, Order, Problem, problem_of
+from chainrule.io.load import load
 from chainrule.training.stretch import ReferenceRunner
-from tests.bench.small import scaled_down
-
-
-def small_problem(name: str) -> Problem:
-    workload = scaled_down(WORKLOADS[name])
-    if workload.data != "digits":
-        return problem_of(workload)
-    table = replace(workload, data="table")  # the digits have 64 columns
-    return replace(problem_of(table), workload=workload)
+from tests.bench.small import scaled_down, small_problem
 
 
 def losses(module, problem: Problem, calls: int = 3) -> list[float]:
@@ -62,6 +56,12 @@ def test_every_row_is_seen_once_an_epoch_in_another_order_each_time():
     assert sorted(first.ravel()) == sorted(second.ravel()) == list(range(workload.rows))
     assert (first != second).any()
     assert (order.rows(length, length) == second).all()
+
+
+def test_digits_are_scaled_where_they_are_read_and_nowhere_else(monkeypatch):
+    half = replace(digits := load("digits"), X=digits.X / 2)
+    monkeypatch.setattr(importlib.import_module("chainrule.io.load"), "load", lambda _: half)
+    np.testing.assert_array_equal(problem_of(WORKLOADS["digits_full"]).X, half.X, strict=True)
 
 
 def test_an_epoch_that_is_not_whole_batches_is_refused():

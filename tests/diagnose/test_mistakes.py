@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.diagnose.scene import COSTS
 from chainrule.errors import GradientMismatch
 from tests.diagnose.networks import CHAIN, NETWORKS, TWO_LAYER, Mistake, Network, buggy
 
@@ -42,6 +43,8 @@ def test_sixty_mistakes_are_found_at_the_right_parameter_and_named():
     assert sum(found) >= LOCALISED, lost
     assert sum(named) >= NAMED, lost
     assert all(not report.ok for *_, report in cases)
+    kinds = {m.kind for *_, report in cases for m in report.mistakes}
+    assert set(COSTS) - {"extra factor"} <= kinds  # of every kind one is among them
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -101,11 +104,18 @@ def test_a_factor_that_is_no_known_number_is_given_in_digits():
 
 def test_a_wrong_pass_raises_and_a_right_one_does_not():
     check(TWO_LAYER).raise_if_wrong()
-    with pytest.raises(GradientMismatch, match="backward of 'forward' is wrong for b1: yours"):
+    with pytest.raises(
+        GradientMismatch, match="backward of 'forward' is wrong for input b1: yours"
+    ):
         check(TWO_LAYER, TWO_LAYER.mistakes[2]).raise_if_wrong()
 
 
 def test_the_same_seed_gives_the_same_report():
-    first, second = (check(TWO_LAYER, TWO_LAYER.mistakes[3], seed=5) for _ in range(2))
+    forward, backward = TWO_LAYER.functions(TWO_LAYER.mistakes[3])
+    arrays = TWO_LAYER.arrays(np.random.default_rng(1))  # other points are moved from here
+    first, second, other = (
+        cr.check_backward(forward, backward, arrays, seed=seed) for seed in (5, 5, 6)
+    )
     assert first == second
     assert first.json() == second.json()
+    assert first != other

@@ -16,7 +16,7 @@ from chainrule.plan.tiles import Processor
 from chainrule.run import engine, jit, targets
 from chainrule.run.machine import processor
 from chainrule.training import compiled
-from tests.run.engines import compiled_step, data
+from tests.run.engines import compiled_step, data, text_of
 
 # What a vector register of float32 is called, and instructions that multiply and add.
 REGISTER = {"avx512": r"%zmm\d+", "avx2": r"%ymm\d+", "neon": r"\bv\d+\.4s"}
@@ -108,7 +108,7 @@ def step_text(cpu: Processor, monkeypatch, activation="relu", dtype="float32"):
     X, y = data(200, 64, 10, dtype)
     net = cr.mlp([64, 32, 10], activation=activation)
     options = {"loss": "cross_entropy", "optimizer": "adam", "batch_size": 32}
-    return compiled_step(net, X, y, **options).engine.text
+    return text_of(compiled_step(net, X, y, **options))
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])

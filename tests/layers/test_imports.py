@@ -32,6 +32,7 @@ LAYERS = (
     {"explain"},
     {"diagnose"},
     {"derivation"},
+    {"auditing"},
     {"exercises"},
     {"io"},
     {"estimators"},

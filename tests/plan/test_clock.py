@@ -11,6 +11,7 @@ from chainrule.bench.where import COUNTER, flop_of, ticks_per_us
 from chainrule.bench.workloads import WORKLOADS, problem_of
 from chainrule.emit.llvm.module import write_module
 from chainrule.plan.clock import TICKS, clocked
+from chainrule.run.built import built_plan
 from chainrule.run.engine import Engine
 from chainrule.training.stretch import LOSS
 from tests.bench.small import scaled_down
@@ -36,7 +37,7 @@ def timed(request, monkeypatch):
     plain = run(runner.engine, plain)
     plan = clocked(runner.plan, COUNTER)
     arrays[0][TICKS] = np.zeros(plan.buffers[TICKS].room, np.int64)
-    engine = Engine(plan, runner.per_step, LOSS)
+    engine = Engine(built_plan(plan, runner.recipe.per_step, LOSS))
     began = time.perf_counter()
     arrays = run(engine, arrays)
     return runner, plain, arrays, time.perf_counter() - began
@@ -63,9 +64,9 @@ def test_every_kernel_has_a_lap_and_waits_have_one_where_threads_wait(timed):
 
 def test_a_plan_without_a_clock_reads_none():
     runner, _ = runner_of(problem_of(WORKLOAD), 1, "compiled")
-    plain = write_module(runner.plan, runner.per_step, LOSS)
+    plain = write_module(runner.plan, runner.recipe.per_step, LOSS)
     assert COUNTER not in plain
-    text = write_module(clocked(runner.plan, COUNTER), runner.per_step, LOSS)
+    text = write_module(clocked(runner.plan, COUNTER), runner.recipe.per_step, LOSS)
     assert text.count(f"call i64 @{COUNTER}()") == 2 + len(runner.plan.kernels)
 
 

@@ -38,9 +38,11 @@ class Case:
     given: Mapping[str, np.ndarray]
 
 
-def case(seed: int, dtype: str, largest: int = 4) -> Case:
+def case(
+    seed: int, dtype: str, largest: int = 4, most_steps: int = randomgraphs.MOST_STEPS
+) -> Case:
     """The network of this seed, with arrays of this float type."""
-    g = randomgraphs.graph(seed, largest)
+    g = randomgraphs.graph(seed, largest, most_steps)
     received = reverse(g.root, g.real).wrt
     simple = simplify([g.root, *received.values()])
     outputs = {"": simple[g.root], **{x.name: simple[received[x]] for x in g.real}}

@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 
+from chainrule.run import built, jit
 from chainrule.training import Run, train
 from chainrule.training.compiled import Compiled
 from chainrule.training.data import row_order
@@ -51,12 +52,22 @@ def compiled_step(net, X, y, *, threads: int | None = 1, batch_size: int, **opti
     return loop._runner(batch_size)
 
 
+def text_of(runner: Compiled) -> str:
+    """The LLVM IR of a training step in the fastest tiles."""
+    return built.write_module(runner.plan, runner.recipe.per_step, runner.recipe.loss)
+
+
 def some_steps(loop: Loop, batch: int, count: int, watch=None) -> Stretch:
     """The first steps of a loop, all on whole batches; the loop does not change."""
     whole = len(loop.plan.rows) // batch * batch
     order = np.resize(row_order(len(loop.plan.rows), batch, 0, 0)[:whole], count * batch)
     numbers = loop._numbers(1, 0, count)
     return loop._runner(batch).run(loop.now.values, order, numbers, watch)
+
+
+def with_little_effort(monkeypatch) -> None:
+    """The compiler takes a third of its time: choosing instructions is LLVM's affair."""
+    monkeypatch.setattr(built, "object_code", lambda text, _: jit.object_code(text, jit.QUICK))
 
 
 def sha(arrays) -> str:

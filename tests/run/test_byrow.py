@@ -119,13 +119,13 @@ def test_compiled_and_reference_agree_to_what_roundings_do(name, dtype, count):
 
 def test_no_number_of_rows_is_compiled_for_but_two(monkeypatch):
     made = []
-    engine = byrow.Engine
+    built = byrow.built
 
-    def counted(plan, *args):
-        made.append(plan.sizes["m"])
-        return engine(plan, *args)
+    def counted(recipe, *args):
+        made.append(recipe.sizes["m"])
+        return built(recipe, *args)
 
-    monkeypatch.setattr(byrow, "Engine", counted)
+    monkeypatch.setattr(byrow, "built", counted)
     t = task("relu_cross_entropy")
     values = values_for(t, "float32")
     predict = ByRow(prediction_program(t), ["X"], "m")

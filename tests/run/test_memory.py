@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from chainrule.nn import mlp
-from chainrule.run import engine as engines
+from chainrule.run import built
 from chainrule.run.block import Block
-from tests.run.engines import data, loop_of
+from tests.run.engines import data, loop_of, text_of
 
 CLASSES = {"loss": "cross_entropy", "optimizer": "adam", "batch_size": 10}
 STEPS = 10_000
@@ -42,7 +42,7 @@ def in_use():
 
 
 def prepared(threads):
-    """An engine and arrays for many steps of a training."""
+    """What runs many steps of a training, and arrays for them."""
     loop = loop_of(mlp([20, 33, 10], "relu"), *data(100, 20, 10), threads=threads, **CLASSES)
     runner = loop._runner(10)
     numbers = loop._numbers(1, 0, STEPS)
@@ -51,12 +51,13 @@ def prepared(threads):
     arrays |= runner._of_steps(numbers)
     for name in ("loss", *runner.extra):
         arrays[name] = np.zeros((STEPS, *runner.plan.buffers[name].shape), runner.dtype)
-    return runner.engine, arrays, Block(runner._layout, loop.now.values)
+    return runner, arrays, Block(runner._layout, loop.now.values)
 
 
 def growth(threads):
     """By how much more memory is in use after many steps than after none."""
-    engine, arrays, block = prepared(threads)
+    runner, arrays, block = prepared(threads)
+    engine = runner.engine
     for _ in range(3):  # the second short run makes the helpers that it needs
         engine.run(arrays, 1, block=block)
     before = in_use()
@@ -71,7 +72,7 @@ def test_ten_thousand_steps_allocate_nothing(threads):
 
 def planted(monkeypatch, code, declared):
     """Code that every step runs in addition."""
-    write = engines.write_module
+    write = built.write_module
 
     def leaking(*args):
         text = write(*args)
@@ -79,7 +80,7 @@ def planted(monkeypatch, code, declared):
         assert text.count(place) == 1
         return declared + "\n" + text.replace(place, f"{code}\n{place}")
 
-    monkeypatch.setattr(engines, "write_module", leaking)
+    monkeypatch.setattr(built, "write_module", leaking)
 
 
 def test_a_planted_allocation_in_each_step_is_seen(monkeypatch):
@@ -95,18 +96,19 @@ def foreign(text):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_code_of_a_step_can_call_nothing_that_allocates(threads):
-    engine, *_ = prepared(threads)
-    assert foreign(engine.text) == set()
-    called = set(re.findall(r"call [\w<> ]*?([@%][\w.]+)\(", engine.text))
-    ours = {"@wait", "%rest"} | set(re.findall(r"define internal void (@k\d+)\(", engine.text))
+    runner, *_ = prepared(threads)
+    text = text_of(runner)
+    assert foreign(text) == set()
+    called = set(re.findall(r"call [\w<> ]*?([@%][\w.]+)\(", text))
+    ours = {"@wait", "%rest"} | set(re.findall(r"define internal void (@k\d+)\(", text))
     assert {name for name in called if not name.startswith("@llvm.")} <= ours
 
 
 def test_a_planted_call_is_seen_even_if_it_frees_what_it_allocates(monkeypatch):
     code = "  %leak = call ptr @malloc(i64 16)\n  call void @free(ptr %leak)"
     planted(monkeypatch, code, "declare ptr @malloc(i64)\ndeclare void @free(ptr)")
-    engine, *_ = prepared(1)
-    assert foreign(engine.text) == {"malloc", "free"}
+    runner, *_ = prepared(1)
+    assert foreign(text_of(runner)) == {"malloc", "free"}
 
 
 PEAK = """

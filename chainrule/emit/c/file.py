@@ -17,7 +17,8 @@ from chainrule.errors import ResourceError
 from chainrule.expr import Expr, describe, postorder
 from chainrule.plan.kernels import Kernel
 from chainrule.plan.phases import accesses
-from chainrule.plan.steps import Buffer, StepPlan
+from chainrule.plan.steps import StepPlan
+from chainrule.plan.storage import Buffer
 
 LARGEST = 2**31 - 1  # a constant of an enum: C11, 6.7.2.2
 COLUMNS = 96  # of a comment

@@ -295,14 +295,6 @@ def _arithmetic(sign: str, level: int) -> Scalar:
     return lambda s, x, y: binary(sign, level, s.real_of(x), s.real_of(y), FLOAT)
 
 
-def _mul(s: Values, x: Text, y: Text) -> Text:
-    """A truth value keeps the other factor or leaves 0."""
-    for c, v in ((x, y), (y, x)):
-        if c.kind == BOOL and v.kind == FLOAT:
-            return choice(c, v, s.number(0))
-    return binary("*", PRODUCT, s.real_of(x), s.real_of(y), FLOAT)
-
-
 def _neg(s: Values, x: Text) -> Text:
     x = s.real_of(x)
     return Text(f"-{x.at(ATOM)}", UNARY)
@@ -334,7 +326,7 @@ def _library(name: str) -> Scalar:
 SCALARS: dict[str, Scalar] = {
     "add": _arithmetic("+", SUM),
     "sub": _arithmetic("-", SUM),
-    "mul": _mul,
+    "mul": _arithmetic("*", PRODUCT),
     "div": _arithmetic("/", PRODUCT),
     "neg": _neg,
     "where": _where,

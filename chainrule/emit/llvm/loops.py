@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from chainrule.emit.llvm.builder import FLOAT, INT, Builder, Val
 from chainrule.emit.llvm.places import Env, Index, Place
-from chainrule.emit.llvm.reduce import Cell, Reduction
+from chainrule.emit.llvm.reduce import Cell, Reduction, Tile
 from chainrule.emit.llvm.scatter import Scatter
 from chainrule.emit.llvm.tree import Kept
 from chainrule.emit.llvm.values import Values
 from chainrule.expr import Axes, Expr
 from chainrule.plan.kernels import Kernel
 from chainrule.plan.lower import LEAVES, POLYNOMIALS
-from chainrule.plan.phases import LINE_BYTES
+from chainrule.plan.storage import LINE_BYTES
 from chainrule.plan.tiles import Shape, even, groups_before_last, kept_levels, split_axis
 
 PANEL = "%panel"  # where this thread copies the columns that a tile needs
@@ -155,9 +155,8 @@ class _Tiles:
 
         def one(k: Val, _: list[str]) -> None:
             def tile(rows: Rows, columns: Columns) -> None:
-                cells, envs, masks = self._cells(env, rows, columns)
-                sums = Reduction(b, self.k.root, self.values, self.sizes, self.shape.examples)
-                sums.keep_group(cells, envs, masks, k, kept_of(rows, columns))
+                sums = self._reduction(self._cells(env, rows, columns), self.values)
+                sums.keep_group(k, kept_of(rows, columns))
 
             self._all_tiles(start, count, tile)
 
@@ -285,10 +284,7 @@ class _Tiles:
 
         b.loop("0", str(self.sizes[over]), 1, row)
 
-    def _cells(
-        self, env: Env, rows: Rows, columns: Columns
-    ) -> tuple[list[Cell], dict[Cell, Env], dict[Cell, Val | None]]:
-        """The cells of a tile, where each is, and which lanes of it exist."""
+    def _cells(self, env: Env, rows: Rows, columns: Columns) -> Tile:
         lanes = self.b.lanes
         cells = [(r, v) for r in range(len(rows)) for v in range(columns.width)]
         envs: dict[Cell, Env] = {}
@@ -303,7 +299,10 @@ class _Tiles:
         masks = {
             c: self.b.first_lanes(columns.tail) if columns.partly(c[1]) else None for c in cells
         }
-        return cells, envs, masks
+        return Tile(cells, envs, masks, columns.first is not None)
+
+    def _reduction(self, tile: Tile, operands: Values) -> Reduction:
+        return Reduction(self.b, self.k.root, operands, self.sizes, self.shape.examples, tile)
 
     def _tile(
         self,
@@ -314,37 +313,29 @@ class _Tiles:
         kept: Kept | None = None,
     ) -> None:
         """All cells of one tile; a reduction takes its values from `operands`."""
-        cells, envs, masks = self._cells(env, rows, columns)
+        tile = self._cells(env, rows, columns)
         if self.shape.ahead:
-            self._ask_for(cells, envs)
-        taken = operands or self.values
-        reduced = Reduction(self.b, self.k.root, taken, self.sizes, self.shape.examples)
-        found = reduced.write(cells, envs, masks, columns.first is not None, kept)
+            self._ask_for(tile)
+        found = self._reduction(tile, operands or self.values).write(kept)
         if self.long and found and len(rows) > 1:
-            self._finish_by_rows(rows, cells, envs, masks, found)
+            self._finish_by_rows(rows, tile, found)
             return
-        for cell in cells:
-            self._finish(envs[cell], masks[cell], found.get(cell))
+        for cell in tile.cells:
+            self._finish(tile.envs[cell], tile.masks[cell], found.get(cell))
 
-    def _ask_for(self, cells: Sequence[Cell], envs: Mapping[Cell, Env]) -> None:
+    def _ask_for(self, tile: Tile) -> None:
         """Have the cache fetch what the tile will overwrite while the reduction runs."""
         each = max(1, LINE_BYTES // (self.b.lanes * self.b.bytes))  # vectors in a cache line
-        for cell in cells:
+        for cell in tile.cells:
             if cell[1] % each == 0:
                 for node in self.k.stores:
-                    self.values.ask_for(node, envs[cell])
+                    self.values.ask_for(node, tile.envs[cell])
 
-    def _finish_by_rows(
-        self,
-        rows: Rows,
-        cells: Sequence[Cell],
-        envs: Mapping[Cell, Env],
-        masks: Mapping[Cell, Val | None],
-        found: Mapping[Cell, Val],
-    ) -> None:
+    def _finish_by_rows(self, rows: Rows, tile: Tile, found: Mapping[Cell, Val]) -> None:
         """A long finish is written once for a row and looped over, through a corner of memory."""
-        b, width = self.b, 1 + max(v for _, v in cells)
-        kind = b.type(FLOAT, found[cells[0]].vector)
+        b, cells = self.b, tile.cells
+        width = 1 + max(v for _, v in cells)
+        kind = b.type(FLOAT, tile.vector)
         corner = b.stack_slot(f"[{len(cells)} x {kind}]")
         for i, cell in enumerate(cells):
             at = b.op(f"getelementptr {kind}, ptr {corner}, i64 {i}", 0)
@@ -359,8 +350,8 @@ class _Tiles:
             for v in range(width):
                 place = b.binary("add", b.binary("mul", r, b.whole(width)), b.whole(v))
                 at = b.op(f"getelementptr {kind}, ptr {corner}, i64 {place.ssa}", b.depth)
-                held = Val(b.reload(kind, at), FLOAT, found[cells[0]].vector, b.depth)
-                self._finish({**envs[0, v], self.row_axis: index}, masks[0, v], held)
+                held = Val(b.reload(kind, at), FLOAT, tile.vector, b.depth)
+                self._finish({**tile.envs[0, v], self.row_axis: index}, tile.masks[0, v], held)
 
         b.loop("0", str(len(rows)), 1, row)
 

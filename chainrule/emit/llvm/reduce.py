@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from chainrule.emit.llvm.builder import FLOAT, INT, Builder, Val
 from chainrule.emit.llvm.places import Env, Index
@@ -15,6 +16,16 @@ UNROLLED = 4  # positions in one turn of a loop
 Cell = tuple[int, int]  # row and vector within a tile
 
 
+@dataclass(frozen=True)
+class Tile:
+    """The cells of a tile, where each is, which lanes of it exist, and whether it has any."""
+
+    cells: Sequence[Cell]
+    envs: Mapping[Cell, Env]
+    masks: Mapping[Cell, Val | None]
+    vector: bool
+
+
 class Reduction:
     """The reduction of a kernel for the cells of one tile, all in registers.
 
@@ -22,54 +33,44 @@ class Reduction:
     """
 
     def __init__(
-        self, b: Builder, root: Expr | None, values: Values, sizes: Mapping[str, int], examples: str
+        self,
+        b: Builder,
+        root: Expr | None,
+        values: Values,
+        sizes: Mapping[str, int],
+        examples: str,
+        tile: Tile,
     ) -> None:
         self.b, self.root, self.values, self.sizes = b, root, values, sizes
         self.examples = examples
+        self.cells, self.envs, self.masks = tile.cells, tile.envs, tile.masks
+        self.vector = tile.vector
+        self.type = b.type(FLOAT, tile.vector)
+        self.index_type = b.type(INT, tile.vector)
 
-    def write(
-        self,
-        cells: Sequence[Cell],
-        envs: Mapping[Cell, Env],
-        masks: Mapping[Cell, Val | None],
-        vector: bool,
-        kept: Kept | None = None,
-    ) -> dict[Cell, Val]:
+    def write(self, kept: Kept | None = None) -> dict[Cell, Val]:
         """The reduced value of each cell; with `kept`, all groups but the last are there."""
         if self.root is None:
             return {}
-        self._begin(cells, masks, vector)
         over: Axes = self.root["over"]
         tree = self.examples in over and self.sizes[self.examples] > LEAF
         if tree and self.root.op in ("sum", "contract"):
             features = tuple(axis for axis in over if axis != self.examples)
-            found = self._tree(features, envs, kept)
+            found = self._tree(features, kept)
             registers = found.whole() if kept is None else found.rest()
         else:
             # examples outermost: the features of one example are added up first
             order = sorted(over, key=lambda axis: axis != self.examples)
-            registers = self._nest(order, envs, self._start())
+            registers = self._nest(order, self.envs, self._start())
+        kind = INT if self.root.op == "argmax" else FLOAT
         return {
-            c: Val(x, INT if self.root.op == "argmax" else FLOAT, vector, self.b.depth)
-            for c, x in zip(cells, registers[: len(cells)], strict=True)
+            c: Val(x, kind, self.vector, self.b.depth)
+            for c, x in zip(self.cells, registers[: len(self.cells)], strict=True)
         }
 
-    def keep_group(
-        self,
-        cells: Sequence[Cell],
-        envs: Mapping[Cell, Env],
-        masks: Mapping[Cell, Val | None],
-        number: Val,
-        kept: Kept,
-    ) -> None:
+    def keep_group(self, number: Val, kept: Kept) -> None:
         """One group of leaves of a sum over examples alone, added to what is `kept` of a tile."""
-        self._begin(cells, masks, vector=True)
-        self._tree((), envs, kept).keep_group(number)
-
-    def _begin(self, cells: Sequence[Cell], masks: Mapping[Cell, Val | None], vector: bool) -> None:
-        self.cells, self.masks, self.vector = cells, masks, vector
-        self.type = self.b.type(FLOAT, vector)
-        self.index_type = self.b.type(INT, vector)
+        self._tree((), kept).keep_group(number)
 
     def _start(self) -> list[str]:
         """First values of the registers; argmax has the positions first, then the values."""
@@ -207,12 +208,12 @@ class Reduction:
             bests.append(self.b.select(wins, x, top).ssa)
         return [*places, *bests]
 
-    def _tree(self, features: Axes, envs: Mapping[Cell, Env], kept: Kept | None = None) -> Tree:
+    def _tree(self, features: Axes, kept: Kept | None) -> Tree:
         """Leaves of `LEAF` examples, and how they are added."""
 
         def leaf(first: Val, count: int) -> list[str]:
             def row(index: Index, carried: list[str]) -> list[str]:
-                here = {c: {**e, self.examples: index} for c, e in envs.items()}
+                here = {c: {**e, self.examples: index} for c, e in self.envs.items()}
                 if not features:
                     return self._accumulated(here, carried)
                 own = self._nest(features, here, self._start())

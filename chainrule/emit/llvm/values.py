@@ -296,14 +296,6 @@ def _arithmetic(word: str) -> Callable[..., Val]:
     return lambda b, x, y: b.binary(word, b.real_of(x), b.real_of(y))
 
 
-def _mul(b: Builder, x: Val, y: Val) -> Val:
-    """A truth value keeps the other factor or leaves 0."""
-    for c, v in ((x, y), (y, x)):
-        if c.kind == BOOL and v.kind == FLOAT:
-            return b.select(c, v, b.number(0.0))
-    return b.binary("fmul", b.real_of(x), b.real_of(y))
-
-
 def _extreme(word: str) -> Callable[..., Val]:
     """The larger or smaller one, the first of equal ones; NaN wins, as in NumPy."""
 
@@ -340,7 +332,7 @@ def _ours(describe: Description) -> Callable[..., Val]:
 SCALARS: dict[str, Callable[..., Val]] = {
     "add": _arithmetic("fadd"),
     "sub": _arithmetic("fsub"),
-    "mul": _mul,
+    "mul": _arithmetic("fmul"),
     "div": _arithmetic("fdiv"),
     "neg": lambda b, x: b.negative(b.real_of(x)),
     "pow": lambda b, x, y: b.intrinsic("pow", b.real_of(x), b.real_of(y)),
