@@ -64,13 +64,14 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, tuple[str, ...]]] = {
 # what stands behind a dot of an array: x.T, x.sum(axis=1)
 METHODS = ("sum", "mean", "max", "min", "dot", "transpose", "ravel", "squeeze")
 
+# of NumPy, not of Python, where 1/0 is an error and (-8)**(1/3) complex
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.MatMult: operator.matmul,
-    ast.Pow: operator.pow,
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.MatMult: np.matmul,
+    ast.Pow: np.power,
 }
 _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.USub: operator.neg,
