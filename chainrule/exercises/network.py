@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ SIZES = {"m": 5, "n": 3, "k": 4, "c": 2}
 """All different, so that a missing transpose cannot fit by accident."""
 SQUARE = 4  # what all sizes are where a formula whose shapes do not fit is to have a value
 OWN = "own"
+LEAST, MOST = 1e-5, 1e4  # of derivatives whose digits can be compared
 
 Names = dict[str, Array]
 """Arrays by canonical name, numbers without axes and matrices with two."""
@@ -163,6 +164,11 @@ class Network:
         if of not in self._true:
             self._true[of] = [self.truth(of, p) for p in self.points]
         return self._true[of]
+
+    def moderate(self, names: Iterable[str]) -> bool:
+        """Whether derivatives are neither huge nor, at most of the points, next to nothing."""
+        sizes = [[float(np.max(np.abs(t))) for t in self.true(of)] for of in names]
+        return all(max(s) <= MOST and sorted(s)[1] >= LEAST for s in sizes)
 
     def names_at(self, number: int, earlier: Sequence[str]) -> Names:
         """What an answer may name at one of the points."""
