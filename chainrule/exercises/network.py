@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.derivation import Derivation, derive
 from chainrule.diagnose.recognise import values_at
-from chainrule.differentiate import Gradients, reverse, substitute
+from chainrule.differentiate import reverse, substitute
 from chainrule.expr import Definition, Expr, Spec, input_
 from chainrule.netfile import parse_net
 from chainrule.run.bind import Array
@@ -62,11 +62,6 @@ class Network:
         }
 
     @functools.cached_property
-    def derivation(self) -> Derivation:
-        """Both passes."""
-        return derive(self.definition)
-
-    @functools.cached_property
     def printed(self) -> Derivation:
         """Both passes, as they are printed."""
         return derive(self.shown)
@@ -97,21 +92,15 @@ class Network:
 
     def presented(self, of: str) -> tuple[int, ...]:
         """The shape that a value has in the problem: a row or column has two sides."""
-        return self._sides(self.named[of].axes)
-
-    def _sides(self, axes: Sequence[str]) -> tuple[int, ...]:
-        sizes = tuple(self.size(a) for a in axes)
-        if len(sizes) != 1:
-            return sizes
-        lies = (axes[0] == "m") != self.rows
-        return (1, *sizes) if lies else (*sizes, 1)
+        return tuple(self.size(a) for a in self.letters(of))
 
     def letters(self, of: str) -> tuple[str, ...]:
         """The shape in letters: ("k", "1"); () for a number."""
         axes = self.named[of].axes
         if len(axes) != 1:
             return tuple(axes)
-        return ("1", axes[0]) if (axes[0] == "m") != self.rows else (axes[0], "1")
+        lies = (axes[0] == "m") != self.rows
+        return ("1", axes[0]) if lies else (axes[0], "1")
 
     def names(self, arrays: Mapping[str, Array], own: Mapping[str, Array] | None = None) -> Names:
         """What an answer may name at a point: inputs, values, sizes, and derivatives.
@@ -143,21 +132,23 @@ class Network:
         axes = {a for x in self.definition.inputs for a in x.axes if a in self.sizes}
         return {a: self.sizes[a] for a in sorted(axes)}
 
-    def pulled(self, of: str, follows: str = "") -> Expr:
+    def _derivative(self, of: str, follows: str) -> Expr:
         """The derivative of the loss by a value; from that by a later one if one is given.
 
         The later one's derivative is then the input `OWN`.
         """
-        if not follows:
-            return self._received(self.definition.root, None, of)
-        later = self.named[follows]
-        return self._received(later, input_(OWN, Spec(later.axes, later.sizes)), of)
-
-    def _received(self, root: Expr, seed: Expr | None, of: str) -> Expr:
-        target = self.named[of]
-        leaves = [x for x in self.definition.inputs if x.kind == "float"]
-        found: Gradients = reverse(root, leaves, seed=seed)
-        return found.wrt[target] if target in found.wrt else found.cotangents[target]
+        key = (of, follows)
+        if key not in self._derivatives:
+            root, seed = self.definition.root, None
+            if follows:
+                root = self.named[follows]
+                seed = input_(OWN, Spec(root.axes, root.sizes))
+            leaves = [x for x in self.definition.inputs if x.kind == "float"]
+            found = reverse(root, leaves, seed=seed)
+            target = self.named[of]
+            by_input = target in found.wrt
+            self._derivatives[key] = (found.wrt if by_input else found.cotangents)[target]
+        return self._derivatives[key]
 
     def true(self, of: str) -> list[Array]:
         """The derivative by a value at each of the points."""
@@ -189,22 +180,16 @@ class Network:
             follows: a later value whose derivative is taken to be `own`.
             own: in the shape that it has in the problem.
         """
-        pulled = self._compiled(of, follows if own is not None else "")
+        derivative = self._derivative(of, follows if own is not None else "")
         inputs = list(self.definition.inputs)
         point = dict(arrays)
         if own is not None and follows:
             later = self.named[follows]
             inputs.append(input_(OWN, Spec(later.axes, later.sizes)))
             point[OWN] = own.reshape([self.size(a) for a in later.axes])
-        [[value]] = values_at([pulled], inputs, [point])
+        [[value]] = values_at([derivative], inputs, [point])
         shape = tuple(self.size(a) for a in self.named[of].axes)
         return np.broadcast_to(np.asarray(value), shape).reshape(self.presented(of))
-
-    def _compiled(self, of: str, follows: str) -> Expr:
-        key = (of, follows)
-        if key not in self._pulled:
-            self._pulled[key] = self.pulled(of, follows)
-        return self._pulled[key]
 
     @functools.cached_property
     def _true(self) -> dict[str, list[Array]]:
@@ -215,7 +200,7 @@ class Network:
         return {}
 
     @functools.cached_property
-    def _pulled(self) -> dict[tuple[str, str], Expr]:
+    def _derivatives(self) -> dict[tuple[str, str], Expr]:
         return {}
 
     def cut(self, of: str) -> Network:
