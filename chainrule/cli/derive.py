@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +12,7 @@ from chainrule.cli.options import Json, Output, Overwrite, Seed, names, network_
 from chainrule.errors import ParameterError
 
 if TYPE_CHECKING:
+    from chainrule.derivation import Derivation
     from chainrule.explain.steps import Steps
     from chainrule.explain.verify import StepsReport
 
@@ -45,11 +47,7 @@ def derive(
         chainrule derive examples/cs230/two_sigmoid.net
         chainrule derive examples/chain.net --notation chain --latex
         chainrule derive examples/cs230/two_sigmoid.net --notation index
-        chainrule derive examples/cs230/two_sigmoid.net --examples rows
         chainrule derive examples/cs230/two_sigmoid.net --steps --only W_1
-
-    With --steps every line is evaluated at a random point and compared with the one before; exit
-    code 1 if two differ.
 
     Args:
         file: The network, FILE.net: one line for each parameter, input and value.
@@ -57,10 +55,10 @@ def derive(
         latex: Equations as LaTeX (two align environments).
         python: The NumPy function that computes loss and gradients.
         text: Equations in plain characters (what is shown anyway).
-        steps: The derivation line by line, each with its rule and the shape of every factor.
+        steps: The derivation line by line, with rules and shapes. Every line is evaluated at a
+            random point and compared with the one before; exit code 1 if two differ.
         only: With --steps: these derivatives and what leads to them.
-        spelling: With --steps: the chain rule as function h′(x) = g′(f(x)) f′(x), as leibniz
-            dz/dx = dz/dy · dy/dx, or both.
+        spelling: Of the chain rule: h′(x) = g′(f(x)) f′(x), dz/dx = dz/dy · dy/dx, or both.
         notation: matrix as in CS230; index: a_j and w_jk of numbered layers, sums written out;
             chain: networks of single numbers as recurrences; outputs: parts for each example and
             each output.
@@ -68,32 +66,57 @@ def derive(
         dictionary: Say what each symbol is in the other notations and in the code. Said anyway
             where --notation is index or outputs, and where --examples turns the network round.
     """
-    from chainrule.cli.output import json_text, write
     from chainrule.derivation import derive as derivation
 
-    chosen = {"--latex": latex, "--python": python, "--text": text, "--json": json}
-    given = [option for option, on in chosen.items() if on]
-    if len(given) > 1:
-        raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
-    _refuse_without_steps(steps, only, spelling)
+    form = _form({"--latex": latex, "--python": python, "--text": text, "--json": json})
     if steps:
         _refuse_with_steps(python, notation, examples, dictionary)
+    _refuse_without_steps(steps, only, spelling)
     refuse_loss(output, [file], overwrite=overwrite)
     d = derivation(network_file(file, ".net"), names(wrt, "--wrt"))
     if steps:
         shown = d.steps(names(only, "--only"), spelling)
         return _show_steps(shown, shown.check(seed), output, latex=latex, json=json)
-    if json:
+    explain = dictionary or notation in EXPLAINED or d.turns(examples)
+    _show_equations(d, form, notation, examples, output, explain=explain)
+    return 0
+
+
+def _form(chosen: Mapping[str, bool]) -> str:
+    """The one option that is given; "" for none.
+
+    Raises:
+        ParameterError: several are.
+    """
+    given = [option for option, on in chosen.items() if on]
+    if len(given) > 1:
+        raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
+    return "".join(given)
+
+
+def _show_equations(
+    d: Derivation,
+    form: str,
+    notation: str,
+    examples: str | None,
+    output: Path | None,
+    *,
+    explain: bool,
+) -> None:
+    """Both passes in the form asked for, with the dictionary of their symbols if wanted."""
+    from chainrule.cli.output import json_text, write
+
+    if form == "--json":
         write(json_text(d.json(notation, examples)), output)
-    elif python:
+    elif form == "--python":
         write(d.python(examples).rstrip(), output)
     else:
+        latex = form == "--latex"
         parts = [d.latex(None, notation, examples) if latex else d.text(notation, examples)]
-        if dictionary or notation in EXPLAINED or d.turns(examples):
+        if explain:
             explained = d.dictionary(notation, examples)
             parts.append(explained.latex() if latex else explained.text())
         write("\n\n".join(parts), output)
-    return 0
 
 
 def _refuse_without_steps(steps: bool, only: str | None, spelling: str) -> None:
