@@ -138,9 +138,7 @@ class FactorPrinter(Printer):
 
     def marked(self, tex: Tex, factor: Factor) -> Tex:
         """A piece between marks; those inside it are taken away."""
-        turned = None
-        if tex.turned is not None:  # of what it is the transpose: that again is one factor
-            turned = self.marked(tex.turned, replace(factor, axes=factor.axes[::-1]))
+        turned = tex.turned and self.marked(tex.turned, replace(factor, axes=factor.axes[::-1]))
         self.factors.append(factor)
         bare = MARK.sub("", tex.text)
         return Tex(f"\ue010{len(self.factors) - 1}\ue011{bare}\ue012", tex.binds, turned)
