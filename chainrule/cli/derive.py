@@ -12,12 +12,9 @@ from chainrule.cli.options import Json, Output, Overwrite, Seed, names, network_
 from chainrule.errors import ParameterError
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
-    from chainrule.derivation import Derivation
-=======
+    from chainrule.check.printed import RoundTrip
     from chainrule.explain.steps import Steps
     from chainrule.explain.verify import StepsReport
->>>>>>> main
 
 EXPLAINED = ("index", "outputs")
 """Notations whose symbols are not the names in the file."""
@@ -35,14 +32,11 @@ def derive(
     notation: Literal["matrix", "index", "chain", "outputs"] = "matrix",
     examples: Literal["columns", "rows"] | None = None,
     dictionary: bool = False,
-<<<<<<< HEAD
     read_back: bool = False,
-=======
     steps: bool = False,
     only: Annotated[str | None, Parameter(metavar="W_1,b_1")] = None,
     spelling: Literal["both", "function", "leibniz"] = "both",
     seed: Seed = 0,
->>>>>>> main
     output: Output = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -77,24 +71,17 @@ def derive(
         dictionary: Say what each symbol is in the other notations and in the code. Said anyway
             where --notation is index or outputs, and where --examples turns the network round.
         read_back: Read the matrix equations back, from LaTeX and from plain characters, evaluate
-            them at random arrays and compare them with the code. Exit code 1 if they differ.
+            them at random arrays and compare them with the code; exit code 1 if they differ.
     """
     from chainrule.cli.output import json_text, write
     from chainrule.derivation import derive as derivation
 
-<<<<<<< HEAD
     _refuse_two({"--latex": latex, "--python": python, "--text": text, "--json": json})
-    if read_back:
-        _refuse_layouts(notation, examples)
-=======
-    chosen = {"--latex": latex, "--python": python, "--text": text, "--json": json}
-    given = [option for option, on in chosen.items() if on]
-    if len(given) > 1:
-        raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
     _refuse_without_steps(steps, only, spelling)
     if steps:
         _refuse_with_steps(python, notation, examples, dictionary)
->>>>>>> main
+    if read_back:
+        _refuse_with_read_back(steps, notation, examples)
     refuse_loss(output, [file], overwrite=overwrite)
     d = derivation(network_file(file, ".net"), names(wrt, "--wrt"))
     if steps:
@@ -108,10 +95,17 @@ def derive(
         parts = [d.latex(None, notation, examples) if latex else d.text(notation, examples)]
         if dictionary or notation in EXPLAINED or d.turns(examples):
             explained = d.dictionary(notation, examples)
-<<<<<<< HEAD
-            shown.append(explained.latex() if latex else explained.text())
-        write("\n\n".join(shown), output)
-    return _compared(d) if read_back else 0
+            parts.append(explained.latex() if latex else explained.text())
+        write("\n\n".join(parts), output)
+    return _compared(d.round_trip(seed)) if read_back else 0
+
+
+def _compared(report: RoundTrip) -> int:
+    """Say whether the printed equations are what the code computes; the exit code."""
+    from chainrule.cli.output import note
+
+    note(str(report))
+    return 0 if report.ok else 1
 
 
 def _refuse_two(chosen: Mapping[str, bool]) -> None:
@@ -121,24 +115,11 @@ def _refuse_two(chosen: Mapping[str, bool]) -> None:
         raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
 
 
-def _refuse_layouts(notation: str, examples: str | None) -> None:
+def _refuse_with_read_back(steps: bool, notation: str, examples: str | None) -> None:
     """Raise a ParameterError for equations that cannot be read back."""
-    if notation != "matrix" or examples:
+    if steps or notation != "matrix" or examples:
         what = "--read-back is for the matrix equations in the layout of the file"
-        raise ParameterError(what, hint="Leave --notation and --examples out")
-
-
-def _compared(d: Derivation) -> int:
-    """Say whether the printed equations are what the code computes; the exit code."""
-    from chainrule.cli.output import note
-
-    report = d.round_trip()
-    note(str(report))
-    return 0 if report.ok else 1
-=======
-            parts.append(explained.latex() if latex else explained.text())
-        write("\n\n".join(parts), output)
-    return 0
+        raise ParameterError(what, hint="Leave --steps, --notation and --examples out")
 
 
 def _refuse_without_steps(steps: bool, only: str | None, spelling: str) -> None:
@@ -179,4 +160,3 @@ def _show_steps(
 def _sentence(report: StepsReport) -> str:
     text = str(report)
     return text[:1].upper() + text[1:]
->>>>>>> main
