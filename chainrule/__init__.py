@@ -24,6 +24,7 @@ _PUBLIC = {
     "derivation": ("derive", "per_example", "Derivation", "PerExample"),
     "explain.examples": ("with_examples",),
     "explain.outputs": ("per_output", "PerOutput"),
+    "exercises.exercise": ("exercise", "Exercise"),
     "netfile": ("define", "parse_net", "read_net", "write_net"),
     "definition": ("with_loss",),
     "diagnose.checking": ("check_backward",),

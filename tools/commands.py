@@ -32,5 +32,7 @@ def page() -> str:
 def help_of(command: str) -> str:
     """What `chainrule COMMAND --help` prints where the terminal has `COLUMNS` columns."""
     text = io.StringIO()
-    app().help_print([command], console=Console(file=text, width=COLUMNS, force_terminal=False))
+    app().help_print(
+        command.split(), console=Console(file=text, width=COLUMNS, force_terminal=False)
+    )
     return text.getvalue().strip()

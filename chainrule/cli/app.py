@@ -14,6 +14,7 @@ from chainrule.cli.check import check
 from chainrule.cli.derive import derive
 from chainrule.cli.doctor import doctor
 from chainrule.cli.evaluate import evaluate
+from chainrule.cli.exercise import mark, new
 from chainrule.cli.export import export
 from chainrule.cli.help import Formatter
 from chainrule.cli.lint import lint
@@ -44,9 +45,12 @@ COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
         "eval": evaluate,
         "export": export,
     },
+    "Learn and teach": {"exercise new": new, "exercise mark": mark},
     "This installation": {"bench": bench, "doctor": doctor},
 }
-"""Every command under its heading, in the order of the help page."""
+"""Every command under its heading, in the order of the help page; families by two words."""
+FAMILIES = {"exercise": "Problems about backward passes, and the marking of answers."}
+"""What the commands have in common whose names begin with the same word."""
 
 
 @functools.cache
@@ -69,7 +73,32 @@ def app() -> App:
     for rank, (title, commands) in enumerate(COMMANDS.items()):
         group = Group(title, sort_key=rank)
         for place, (name, function) in enumerate(commands.items()):
-            top.command(function, name=name, group=group, sort_key=place)
+            first, _, second = name.partition(" ")
+            if not second:
+                top.command(function, name=name, group=group, sort_key=place)
+                continue
+            if first not in top:
+                top.command(_family(first, group, place))
+            top[first].command(function, name=second, sort_key=place)
     top["--help"].help = "Say what a command does and what it takes."
     top["--version"].help = "Say which version this is."
     return top
+
+
+def _family(name: str, group: Group, place: int) -> App:
+    """Commands whose names begin with the same word."""
+    found = App(
+        name=name,
+        help=FAMILIES[name],
+        help_format="plaintext",
+        help_formatter=Formatter(),
+        version_flags=[],
+        group=group,
+        sort_key=place,
+        default_parameter=Parameter(negative=()),
+        group_parameters=Group("Options", sort_key=1),
+        group_arguments=Group("Arguments", sort_key=0),
+        result_action="return_value",
+    )
+    found["--help"].help = "Say what a command does and what it takes."
+    return found

@@ -33,6 +33,7 @@ LAYERS = (
     {"diagnose"},
     {"derivation"},
     {"auditing"},
+    {"exercises"},
     {"io"},
     {"estimators"},
     {"bench"},

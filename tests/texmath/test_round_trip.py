@@ -27,7 +27,7 @@ def networks(start: int, stop: int) -> list[shown.Shown]:
 
 
 def assert_shown_is_what_runs(start, folder, monkeypatch):
-    with_little_effort(monkeypatch)  # choosing instructions is LLVM's affair
+    with_little_effort(monkeypatch)
     chunk = networks(start, start + CHUNK)
     groups = range(0, CHUNK, printednets.GROUP)
     compiled = [c for g in groups for c in shown.run_compiled(chunk[g : g + printednets.GROUP])]
