@@ -30,7 +30,7 @@ DIAGNOSED = (
     ("b", "-A.T @ dy_hat", "sign", 1, "wrong sign in every entry"),
     ("b", "dy_hat.T @ A", "transposed", 1, "comes out transposed"),
     ("b", "Z.T @ dy_hat", "wrong cached value", 1, "computed with Z where A belongs"),
-    ("c", "dy_hat @ v_2.T", "missing derivative", 1, "without the derivative of tanh"),
+    ("c", "dy_hat @ v_2.T", "missing derivative", 1, "without tanh′(Z)"),
     ("c", "(dy_hat @ v_2.T) * (1 - Z**2)", "derivative at wrong value", 1,
      "with Z where A belongs in tanh′(Z)"),
     ("d", "U.T @ A", "", 0, "no usual mistake alone explains it"),
