@@ -11,11 +11,37 @@ from chainrule.cli.options import Json, Output, Overwrite, Seed, names, network_
 from chainrule.errors import ParameterError
 
 if TYPE_CHECKING:
+    from chainrule.derivation import Derivation
     from chainrule.explain.steps import Steps
     from chainrule.explain.verify import StepsReport
 
 EXPLAINED = ("index", "outputs")
 """Notations whose symbols are not the names in the file."""
+
+
+Only = Annotated[
+    str | None,
+    Parameter(metavar="W_1,b_1", help="With --steps: these derivatives and what leads to them."),
+]
+Spelling = Annotated[
+    Literal["both", "function", "leibniz"],
+    Parameter(
+        help="With --steps: the chain rule as function h′(x) = g′(f(x)) f′(x), as leibniz "
+        "dz/dx = dz/dy · dy/dx, or both."
+    ),
+]
+Notation = Annotated[
+    Literal["matrix", "index", "chain", "outputs"],
+    Parameter(
+        help="matrix as in CS230; index: a_j and w_jk of numbered layers, sums written out; "
+        "chain: networks of single numbers as recurrences; outputs: parts for each example and "
+        "each output."
+    ),
+]
+Layout = Annotated[
+    Literal["columns", "rows"] | None,
+    Parameter(help="Lay the examples out as columns or as rows, all equations with them."),
+]
 
 
 def derive(
@@ -27,12 +53,13 @@ def derive(
     python: bool = False,
     text: bool = False,
     json: Json = False,
-    notation: Literal["matrix", "index", "chain", "outputs"] = "matrix",
-    examples: Literal["columns", "rows"] | None = None,
+    notation: Notation = "matrix",
+    examples: Layout = None,
     dictionary: bool = False,
+    read_back: bool = False,
     steps: bool = False,
-    only: Annotated[str | None, Parameter(metavar="W_1,b_1")] = None,
-    spelling: Literal["both", "function", "leibniz"] = "both",
+    only: Only = None,
+    spelling: Spelling = "both",
     seed: Seed = 0,
     output: Output = None,
     overwrite: Overwrite = False,
@@ -58,42 +85,33 @@ def derive(
         python: The NumPy function that computes loss and gradients.
         text: Equations in plain characters (what is shown anyway).
         steps: The derivation line by line, each with its rule and the shape of every factor.
-        only: With --steps: these derivatives and what leads to them.
-        spelling: With --steps: the chain rule as function h′(x) = g′(f(x)) f′(x), as leibniz
-            dz/dx = dz/dy · dy/dx, or both.
-        notation: matrix as in CS230; index: a_j and w_jk of numbered layers, sums written out;
-            chain: networks of single numbers as recurrences; outputs: parts for each example and
-            each output.
-        examples: Lay the examples out as columns or as rows, all equations with them.
         dictionary: Say what each symbol is in the other notations and in the code. Said anyway
             where --notation is index or outputs, and where --examples turns the network round.
+        read_back: Read the matrix equations back, from LaTeX and from plain characters, evaluate
+            them at random arrays and compare them with the code. Exit code 1 if they differ.
     """
-    from chainrule.cli.output import json_text, write
     from chainrule.derivation import derive as derivation
 
     chosen = {"--latex": latex, "--python": python, "--text": text, "--json": json}
+    form = _one_of(chosen)
+    _refuse_without_steps(steps, only, spelling)
+    refuse_loss(output, [file], overwrite=overwrite)
+    d = derivation(network_file(file, ".net"), names(wrt, "--wrt"))
+    if read_back:
+        _refuse_layouts(steps, notation, examples)
+    if steps:
+        _refuse_with_steps(form, notation, examples, dictionary)
+        return _show_steps(d.steps(names(only, "--only"), spelling), seed, form, output)
+    _show_equations(d, notation, examples, dictionary, form, output)
+    return _compared(d) if read_back else 0
+
+
+def _one_of(chosen: dict[str, bool]) -> str:
+    """The one option that is on, "" if none is."""
     given = [option for option, on in chosen.items() if on]
     if len(given) > 1:
         raise ParameterError(f"{' and '.join(given)} exclude each other", hint="Choose one")
-    _refuse_without_steps(steps, only, spelling)
-    if steps:
-        _refuse_with_steps(python, notation, examples, dictionary)
-    refuse_loss(output, [file], overwrite=overwrite)
-    d = derivation(network_file(file, ".net"), names(wrt, "--wrt"))
-    if steps:
-        shown = d.steps(names(only, "--only"), spelling)
-        return _show_steps(shown, shown.check(seed), output, latex=latex, json=json)
-    if json:
-        write(json_text(d.json(notation, examples)), output)
-    elif python:
-        write(d.python(examples).rstrip(), output)
-    else:
-        parts = [d.latex(None, notation, examples) if latex else d.text(notation, examples)]
-        if dictionary or notation in EXPLAINED or d.turns(examples):
-            explained = d.dictionary(notation, examples)
-            parts.append(explained.latex() if latex else explained.text())
-        write("\n\n".join(parts), output)
-    return 0
+    return given[0] if given else ""
 
 
 def _refuse_without_steps(steps: bool, only: str | None, spelling: str) -> None:
@@ -104,9 +122,9 @@ def _refuse_without_steps(steps: bool, only: str | None, spelling: str) -> None:
         raise ParameterError("--spelling goes with --steps", hint="Say --steps")
 
 
-def _refuse_with_steps(python: bool, notation: str, examples: str | None, dictionary: bool) -> None:
+def _refuse_with_steps(form: str, notation: str, examples: str | None, dictionary: bool) -> None:
     """Raise a ParameterError for options that --steps cannot follow."""
-    if python:
+    if form == "--python":
         raise ParameterError("--steps and --python exclude each other", hint="Choose one")
     if notation != "matrix":
         raise ParameterError(f"--steps has no notation {notation!r}", hint="Leave --notation out")
@@ -115,15 +133,57 @@ def _refuse_with_steps(python: bool, notation: str, examples: str | None, dictio
             raise ParameterError(f"--steps and {option} exclude each other", hint="Choose one")
 
 
-def _show_steps(
-    steps: Steps, report: StepsReport, output: Path | None, *, latex: bool, json: bool
-) -> int:
-    """The lines, and what came out when each was evaluated."""
+def _refuse_layouts(steps: bool, notation: str, examples: str | None) -> None:
+    """Raise a ParameterError for equations that cannot be read back."""
+    if steps:
+        raise ParameterError("--steps and --read-back exclude each other", hint="Choose one")
+    if notation != "matrix" or examples:
+        what = "--read-back is for the matrix equations in the layout of the file"
+        raise ParameterError(what, hint="Leave --notation and --examples out")
+
+
+def _compared(d: Derivation) -> int:
+    """Say whether the printed equations are what the code computes; the exit code."""
+    from chainrule.cli.output import note
+
+    report = d.round_trip()
+    note(str(report))
+    return 0 if report.ok else 1
+
+
+def _show_equations(
+    d: Derivation,
+    notation: str,
+    examples: str | None,
+    dictionary: bool,
+    form: str,
+    output: Path | None,
+) -> None:
+    """Both passes in the form that was asked for."""
+    from chainrule.cli.output import json_text, write
+
+    if form == "--json":
+        write(json_text(d.json(notation, examples)), output)
+        return
+    if form == "--python":
+        write(d.python(examples).rstrip(), output)
+        return
+    latex = form == "--latex"
+    parts = [d.latex(None, notation, examples) if latex else d.text(notation, examples)]
+    if dictionary or notation in EXPLAINED or d.turns(examples):
+        explained = d.dictionary(notation, examples)
+        parts.append(explained.latex() if latex else explained.text())
+    write("\n\n".join(parts), output)
+
+
+def _show_steps(steps: Steps, seed: int, form: str, output: Path | None) -> int:
+    """The lines, and what came out when each was evaluated; the exit code."""
     from chainrule.cli.output import columns, json_text, note, write
 
-    if json:
+    report = steps.check(seed)
+    if form == "--json":
         write(json_text({**steps.json(), "check": report.json()}), output)
-    elif latex:
+    elif form == "--latex":
         write(steps.latex(), output)
         note(str(report))
     else:

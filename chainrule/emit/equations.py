@@ -104,7 +104,7 @@ def equations(found: Derived, notation: str = "matrix") -> Equations:
         lines = indexed(found) if notation == "index" else by_output(found)
         return Equations(lines.forward, lines.backward, lines.notes, plain_indices, WIDTH)
     printer = Printer(*names_of(found))
-    forward = tuple(f"{left} &= {right}" for left, right in _forward(found, printer))
+    forward = tuple(f"{left} &= {right}" for left, right in forward_pass(found, printer))
     if notation == "chain":
         return Equations(forward, tuple(chain_lines(found, printer)), width=WIDTH)
     backward = (f"{left} &= {text.text}" for left, _, text in written(found, printer))
@@ -146,7 +146,11 @@ def names_of(found: Derived) -> tuple[dict[Expr, str], dict[str, str]]:
     return names, orientations([found.value, *found.names])
 
 
-def _forward(found: Derived, printer: Printer) -> Iterator[tuple[str, str]]:
+def forward_pass(found: Derived, printer: Printer) -> Iterator[tuple[str, str]]:
+    """The lines of the forward pass: symbol, and how its value is written.
+
+    From then on the printer knows the names that were given to deep values without one.
+    """
     named = {e: n for e, n in found.names.items() if e.op not in LEAVES and e is not found.value}
     outputs = {"": found.value, **{n: e for e, n in named.items()}}
     for line in program("", (), outputs, named, DEEPEST, share=False).lines:

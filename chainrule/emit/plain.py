@@ -75,8 +75,8 @@ _BELOW_ONE = f"(?:[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]+|_[A-Za-z0-9]+{_E
 _ONE_SYMBOL = re.compile(
     f"[0-9.]+|[∂d]?(?:[^\\W\\d_][{_MARKS}]?|{_WORD}[^{_WORD}{_END}]*{_END}){_BELOW_ONE}"
 )
-# ∂ alone, or of something in parentheses
-_CHANGE = re.compile(r"∂(\((?:[^()]|\([^()]*\))*\))?")
+# ∂ alone, of something in parentheses, or of a function
+_CHANGE = re.compile(r"∂[^\s()]*(\((?:[^()]|\([^()]*\))*\))?")
 _GROUP = r"\{([^{}]*)\}"
 
 

@@ -138,9 +138,10 @@ class FactorPrinter(Printer):
 
     def marked(self, tex: Tex, factor: Factor) -> Tex:
         """A piece between marks; those inside it are taken away."""
+        turned = tex.turned and self.marked(tex.turned, replace(factor, axes=factor.axes[::-1]))
         self.factors.append(factor)
         bare = MARK.sub("", tex.text)
-        return Tex(f"\ue010{len(self.factors) - 1}\ue011{bare}\ue012", tex.binds)
+        return Tex(f"\ue010{len(self.factors) - 1}\ue011{bare}\ue012", tex.binds, turned)
 
 
 def settled(text: str, factors: list[Factor]) -> tuple[str, list[Factor]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 
-from chainrule.emit.equations import partial, written
+from chainrule.emit.equations import forward_pass, partial, written
 from chainrule.emit.tex import Printer
 from chainrule.explain.identities import below, identities, rebuilt
 from chainrule.explain.lines import Line, Term
@@ -17,28 +17,34 @@ MOST_SUBSTITUTIONS = 12  # one after the other; more would be longer than what t
 
 
 class Finals:
-    """The formula for each target, over inputs, values and symbols of other derivatives.
-
-    Attributes:
-        abbreviations: parts that the equations give a line of their own, by how they are written.
-    """
+    """The formula for each target, over inputs, values and symbols of other derivatives."""
 
     def __init__(self, net: Network) -> None:
         self._net = net
-        self.abbreviations: dict[str, Expr] = {}
         self._symbol = {partial(name): net.symbol[x] for x, name in net.targets.items()}
         self._inserted: dict[Expr, Expr] = {}
         self._formula: dict[Expr, Expr] = {}
-        for symbol, expr, _ in written(net.found, Printer(net.equations_names, net.orientation)):
-            self._add(symbol, expr)
+        printer = Printer(net.equations_names, net.orientation)
+        for _ in forward_pass(net.found, printer):
+            pass  # the printer learns the names of deep values
+        for x, name in printer.names.items():
+            net.equations_names.setdefault(x, name)
+            net.names.setdefault(x, name)
+        before: tuple[str, Expr, Expr] | None = None
+        for symbol, expr, _ in written(net.found, printer):
+            # the printer learns a symbol after its line, and none where all lines are short
+            if before is not None and printer.names.get(before[1]) == before[0]:
+                self._learn(*before)
+            before = symbol, expr, self._with_symbols(expr)
+            if symbol in self._symbol:
+                self._formula.setdefault(expr, before[2])
 
-    def _add(self, symbol: str, expr: Expr) -> None:
-        formula = self._with_symbols(expr)
+    def _learn(self, symbol: str, expr: Expr, formula: Expr) -> None:
+        """From here on `expr` is written as `symbol`."""
         if symbol in self._symbol:
-            self._formula.setdefault(expr, formula)
             self._inserted.setdefault(expr, self._symbol[symbol])
         else:
-            self.abbreviations[symbol] = formula
+            self._net.abbreviations[symbol] = formula
             self._net.names[formula] = self._net.equations_names[formula] = symbol
             self._inserted[expr] = formula
 

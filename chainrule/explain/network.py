@@ -37,6 +37,7 @@ class Network:
         symbol: for each target an input that stands for its derivative.
         symbols: all of these.
         slopes: inputs that stand for σ′(z), with the operation σ(z) that each belongs to.
+        abbreviations: parts of formulas that the equations give a line of their own.
         names: how values and symbols are written.
         orientation: how values with one axis are written.
         added: the names given here, with their values.
@@ -59,6 +60,7 @@ class Network:
         added = {self.simple[v] for v in self.added}
         self.equations_names = {x: n for x, n in self.names.items() if x not in added}
         self.slopes: dict[Expr, Expr] = {}
+        self.abbreviations: dict[str, Expr] = {}
         self._consumers = self._uses()
 
     def _named(self) -> dict[Expr, str]:

@@ -181,11 +181,14 @@ class Steps:
 
     @property
     def abbreviations(self) -> tuple[tuple[str, str], ...]:
-        """Names given here to values that the definition leaves without one, and what they are."""
-        printer = self._net.printer()
-        return tuple(
-            (label(name), printer.definition(self._net.shown(x)).text)
-            for x, name in self._net.added.items()
+        """Names given to values and parts that the definition leaves without one."""
+        net, printer = self._net, self._net.printer()
+        return (
+            *(
+                (label(name), printer.definition(net.shown(x)).text)
+                for x, name in net.added.items()
+            ),
+            *((name, printer.definition(x).text) for name, x in net.abbreviations.items()),
         )
 
     def json(self) -> dict[str, Any]:

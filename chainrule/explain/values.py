@@ -149,6 +149,11 @@ def hull(*slopes: Array) -> tuple[Array, Array]:
     return np.where(low == high, low, (low + high) / 2), np.asarray((high - low) / 2)
 
 
+def number(array: Array) -> Array:
+    """Decisions as 0 and 1."""
+    return array.astype(np.float64) if array.dtype.kind == "b" else array
+
+
 def scale_of(values: Array) -> float:
     """The root of the mean square, by which steps of differences are measured; 1 if that is 0."""
     return float(np.sqrt(np.mean(values**2))) or 1.0 if values.size else 1.0
@@ -222,7 +227,7 @@ class Piece:
         shapes = [
             (len(moves), *v.at(r.axes).shape) for v, r in zip(self.values, self._roots, strict=True)
         ]
-        arrays = [v.at((POINTS, *r.axes)) for v, r in zip(found, self._roots, strict=True)]
+        arrays = [number(v.at((POINTS, *r.axes))) for v, r in zip(found, self._roots, strict=True)]
         return [np.broadcast_to(a, s) for a, s in zip(arrays, shapes, strict=True)]
 
     def _imaginary(self, moves: Array, run: Run, step: float) -> list[Array]:
@@ -232,7 +237,7 @@ class Piece:
         scale = scale_of(self._base[self._place])
         noisy = self._graph(self._named, self._first.again(noise, EPS, SAMPLES))
         rough = [
-            np.abs(n.at((POINTS, *r.axes)) - v.at(r.axes)).max(axis=0)
+            np.abs(number(n.at((POINTS, *r.axes))) - number(v.at(r.axes))).max(axis=0)
             for n, v, r in zip(noisy, self.values, self._roots, strict=True)
         ]
         rows: list[list[Array]] = []

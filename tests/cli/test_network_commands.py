@@ -24,6 +24,14 @@ def test_derive_prints_the_equations_in_plain_characters_or_as_latex(cr):
     assert cr("derive", NET, "--latex").out == derive(str(NET)).latex() + "\n"
 
 
+def test_derive_reads_its_equations_back(cr):
+    found = cr("derive", NET, "--read-back")
+    assert found.code == 0
+    assert "give what the code gives" in found.err
+    wrong = cr("derive", NET, "--read-back", "--notation", "index")
+    assert wrong.code == 2
+
+
 @pytest.mark.seed("000-21", "000-23")
 def test_derive_prints_python_that_is_valid(cr):
     tree = ast.parse(cr("derive", NET, "--python").out)

@@ -11,9 +11,9 @@ from chainrule.emit.tex import Printer, Tex
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.expr import postorder
 from chainrule.plan.derived import derived
-from chainrule.run import engine, jit
 from chainrule.run.reference import Reference
 from tests import printedgraphs, printednets
+from tests.run.engines import with_little_effort
 from tests.texmath import shown
 
 NETWORKS, SLOW_NETWORKS = 1_000, 10_000
@@ -27,7 +27,7 @@ def networks(start: int, stop: int) -> list[shown.Shown]:
 
 
 def assert_shown_is_what_runs(start, folder, monkeypatch):
-    monkeypatch.setattr(engine, "FULL", jit.QUICK)  # little effort takes a third of the time
+    with_little_effort(monkeypatch)
     chunk = networks(start, start + CHUNK)
     groups = range(0, CHUNK, printednets.GROUP)
     compiled = [c for g in groups for c in shown.run_compiled(chunk[g : g + printednets.GROUP])]
