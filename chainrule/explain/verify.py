@@ -113,7 +113,8 @@ class StepsReport:
         if self.first is not None:
             return f"{start}NOT EQUAL\n{self.first}"
         kinks = f"; {self.undecided} entries lie on kinks" if self.undecided else ""
-        return f"{start}equal ({self.lines} lines, {self.derivatives} derivatives{kinks})"
+        many = "s" * (self.derivatives != 1)
+        return f"{start}equal ({self.lines} lines, {self.derivatives} derivative{many}{kinks})"
 
 
 def verify(
