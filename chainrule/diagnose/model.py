@@ -70,8 +70,13 @@ def from_function(
     """
     definition: Definition | None = None
     mine: list[dict[str, Array]] = []
+    own: list[Mapping[str, Array]] = []
+    escaped = False
     for arrays in points:
-        traced = lower(trace(function, arrays, axes), label(function), params)
+        run = trace(function, arrays, axes)
+        traced = lower(run, label(function), params)
+        own.append(traced.own)
+        escaped |= any(node is not run.result for node in run.tape.escaped)
         if definition is not None and traced.definition.root is not definition.root:
             raise Untraceable("what it computes depends on the values")
         definition = definition or traced.definition
@@ -86,6 +91,8 @@ def from_function(
         if not _equal(found, _squeezed(np.asarray(result, np.float64)), arrays):
             raise Untraceable("what was written down has another value")
     assert definition is not None
+    if escaped and any(not np.array_equal(each[n], own[0][n]) for each in own for n in own[0]):
+        raise Untraceable("it makes arrays of plain numbers that it computed, as float(x) does")
     if definition.root.axes:
         definition, name = weighted(definition)
         for values, u in zip(mine, upstream, strict=True):

@@ -25,6 +25,7 @@ from chainrule.errors import ResourceError
 LEVELS = 10  # steps, each half the one before
 FIRST_STEP = 2.0**-4  # relative to the size of the values
 MOST_ENTRIES = 2000  # for each of which the function is called some twenty times
+CLOSE = 1e-4  # relative: how near a factor must be to be called by its name
 SAME = 1e-6  # relative: how near ratios must be to be one factor
 
 Loss = Callable[[Mapping[str, Array]], float]
@@ -177,9 +178,21 @@ def _multiple(
     sizes: Mapping[str, int],
 ) -> Mistake:
     entries = sum(theirs[0][n].size for n in names)
-    shown = factor_name(factor, {}, 1e-4) or factor_name(factor, sizes, 1e-4) or f"{factor:.5g}"
+    shown, where = _named(factor, sizes)
     listed = ", ".join(f"d{n}" for n in names)
     kind = "sign" if abs(factor + 1) < 1e-4 else "zero gradient" if not factor else "factor"
-    says = f"{kind}: {listed} {'is' if len(names) == 1 else 'are'} {shown} times what it should be"
+    says = f"{kind}: {listed} {'is' if len(names) == 1 else 'are'} {shown} times what "
+    says += f"{'it' if len(names) == 1 else 'they'} should be{where}"
     evidence = f"{listed}: {factor:.3f} times the true gradient in all {entries} entries"
     return Mistake(names[0], names, kind, says.replace("-", "−"), evidence.replace("-", "−"))
+
+
+def _named(factor: float, sizes: Mapping[str, int]) -> tuple[str, str]:
+    """What a factor is called, and the size that it may come from."""
+    plain = factor_name(factor, {}, CLOSE) or f"{factor:.5g}"
+    found = [(factor_name(factor, {"m": n}, CLOSE), where, n) for where, n in sizes.items()]
+    sized = [each for each in found if "m" in each[0]]
+    if not sized:
+        return plain, ""
+    shown, where, n = min(sized, key=lambda each: len(each[0]))
+    return plain, f", which is {shown} for m = {n}, the size of {where}"

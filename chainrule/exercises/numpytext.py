@@ -213,11 +213,14 @@ class _Walk:
             raise self.refused(node, "the operations are + - * / @ **")
         left, right = self.value(node.left), self.value(node.right)
         try:
-            return _BINARY[type(node.op)](left, right)
+            found = _BINARY[type(node.op)](left, right)
         except ValueError:
             sign = {ast.MatMult: "matrix product", ast.Mult: "product"}.get(type(node.op), "sum")
             what = f"the shapes {np.shape(left)} and {np.shape(right)} do not fit in a {sign}"
             raise ShapeError(what, where=f"column {self.column(node) + 1}") from None
+        if not np.ndim(found) and not np.isfinite(found):
+            raise self.refused(node, f"this cannot be computed: it gives {found}")
+        return found
 
     def unary(self, node: ast.UnaryOp) -> Any:
         """A sign."""

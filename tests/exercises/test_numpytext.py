@@ -55,6 +55,8 @@ REFUSED = (
     ("sgmoid(X)", "Did you mean 'sigmoid'?"),
     ("dz @ X.T", "Did you mean 'dZ'?"),
     ("9**9**9**9", "cannot be computed"),
+    ("1/0", "cannot be computed: it gives inf"),
+    ("(-8)**(1/3)", "cannot be computed: it gives nan"),
     ("X // 2", "the operations are"),
     ("np.exp(X, X)", "exp takes 1 array"),
     ("", "no NumPy expression"),
@@ -108,8 +110,3 @@ def test_the_largest_result_that_is_computed_is_small():
 
 def test_no_function_is_offered_that_can_touch_files_or_code():
     assert not {"load", "save", "fromfile", "memmap", "vectorize", "eval"} & set(FUNCTIONS)
-
-
-@pytest.mark.parametrize(("text", "value"), [("1/0", np.inf), ("(-8)**(1/3)", np.nan)])
-def test_what_python_refuses_to_compute_has_the_value_of_numpy(text, value):
-    np.testing.assert_equal(evaluate_numpy(text, {}), value)
