@@ -24,6 +24,7 @@ from chainrule.errors import ResourceError
 
 LEVELS = 10  # steps, each half the one before
 FIRST_STEP = 2.0**-4  # relative to the size of the values
+ROUGH_STEP = 2.0**-18  # relative: some last places of float32; its cube is below that of float64
 MOST_ENTRIES = 2000  # for each of which the function is called some twenty times
 CLOSE = 1e-4  # relative: how near a factor must be to be called by its name
 SAME = 1e-6  # relative: how near ratios must be to be one factor
@@ -78,18 +79,28 @@ def truth_from_values(
 
 
 def _jitter(loss: Loss, arrays: Mapping[str, Array], wrt: Sequence[str], base: float) -> float:
-    """How much rounding errors of the inputs change the loss."""
+    """How much rounding errors change the loss: those of the inputs, and those within it.
+
+    A function that computes in float32 inside does not follow small steps smoothly: differences of
+    the third order show it, or that its values are numbers of float32.
+    """
     draw = np.random.default_rng(0)
-    moved = [
-        loss(
-            {
-                n: a * (1 + EPS["float64"] * _signs(draw, a)) if n in wrt else a
-                for n, a in arrays.items()
-            }
-        )
-        for _ in range(3)
-    ]
-    return 4 * EPS["float64"] * abs(base) + max(abs(x - base) for x in moved)
+    worst, values = 0.0, [base]
+    for _ in range(3):
+        signs = {n: _signs(draw, arrays[n]) for n in wrt}
+
+        def at(step: float, signs: Mapping[str, Array] = signs) -> float:
+            return loss(
+                {n: a * (1 + step * signs[n]) if n in wrt else a for n, a in arrays.items()}
+            )
+
+        one, two, three = (at(k * ROUGH_STEP) for k in (1, 2, 3))
+        values += [one, two, three]
+        bent = three - 3 * two + 3 * one - base
+        worst = max(worst, abs(at(EPS["float64"]) - base), abs(bent))
+    with np.errstate(over="ignore"):
+        coarse = all(float(np.float32(x)) == x for x in values)
+    return 4 * EPS["float32" if coarse else "float64"] * abs(base) + worst
 
 
 def _signs(draw: np.random.Generator, like: Array) -> Array:
