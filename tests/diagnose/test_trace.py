@@ -233,3 +233,28 @@ def test_a_gradient_of_a_parameter_that_does_nothing_is_wrong_without_a_warning(
         forward, lambda w, b, y: (2 * (w - y), 7 * b), arrays, wrt=["w", "b"]
     )
     assert report.first == "b"
+
+
+def test_a_gradient_that_forward_prepares_by_assignment_does_not_stop_the_trace():
+    """As in cs231n: the loss layer returns the loss and its derivative."""
+
+    def forward(W, X, y):
+        rows, z = np.arange(len(y)), X @ W
+        probs = np.exp(z) / np.sum(np.exp(z), axis=1, keepdims=True)
+        loss = -np.mean(np.log(probs[rows, y]))
+        dz = probs.copy()
+        dz[rows, y] -= 1
+        return loss, (X, dz)
+
+    def arrays(rng):
+        return {
+            "W": rng.normal(size=(4, 3)),
+            "X": rng.normal(size=(5, 4)),
+            "y": rng.integers(0, 3, 5),
+        }
+
+    right = cr.check_backward(forward, lambda cache: [cache[0].T @ cache[1] / 5], arrays, wrt=["W"])
+    assert right.ok
+    assert not right.notes
+    wrong = cr.check_backward(forward, lambda cache: [cache[0].T @ cache[1]], arrays, wrt=["W"])
+    assert "the factor 1/m is missing" in wrong.mistakes[0].sentence
