@@ -321,3 +321,14 @@ def test_a_dz_that_nothing_builds_on_is_not_passed_because_others_are_definition
         report = cr.audit(text)
         assert [e.equation.text[:8] for e in report.unclear] == ["dZ^{[1]}"]
         assert [n[:5] for n in report.notes if "as defined" in n] == ["dZ^2:"]
+
+
+@pytest.mark.parametrize("nabla", [r"\nabla J(w)", r"\nabla_w J", "∇J(w)"])
+def test_a_gradient_with_its_argument_is_by_that(nabla):
+    text = rf"""
+$$J(w) = \frac{{1}}{{2m}} \|Xw - y\|^2$$
+$${nabla} = \frac{{1}}{{m}} X^T (Xw - y)$$
+"""
+    assert [e.status for e in cr.audit(text).gradients] == ["correct"]
+    wrong = cr.audit(text.replace(r"\frac{1}{m} X^T", "X^T"))
+    assert [e.status for e in wrong.gradients] == ["wrong"]
