@@ -55,6 +55,7 @@ from chainrule.auditing.statements import (
     is_update,
     symbols_of,
 )  # fmt: skip
+from chainrule.auditing.vouched import vouched
 
 
 def audit(source: str | os.PathLike[str], *, diagnose: bool = True) -> AuditReport:
@@ -283,14 +284,14 @@ class _Audit:
             other = self._checked(anew)
             left = [c for c in other if c.model.unit == part.number]
             before = [c for c in checked if c.model.unit == part.number]
-            vouched = _vouched(left)
-            used = [k for k in changed if k in vouched]
+            vouching = vouched(left)
+            used = [k for k in changed if k in vouching]
             if not used or any(c.wrong for c in left) or _unclear(left) > _unclear(before):
                 as_derivatives(part)
                 self.roles = roles
                 continue
             checked = other
-            self._unused |= {(part.number, k) for k in changed if k not in vouched}
+            self._unused |= {(part.number, k) for k in changed if k not in vouching}
             names = ", ".join(dict.fromkeys(pretty(k) for k in used))
             bases = tuple(k.split("^")[0].split("_")[0] for k in changed)
             part.notes[:] = [n for n in part.notes if not n.startswith(bases)]
@@ -378,26 +379,6 @@ def _unchecked(role: str, statement: Statement) -> tuple[str, str]:
 
 def _unclear(checked: Sequence[Checked]) -> int:
     return sum(c.unclear for c in checked)
-
-
-def _vouched(checked: Sequence[Checked]) -> set[str]:
-    """The symbols that correct gradients use, in their own formula or in what defines it."""
-    found: set[str] = set()
-    for each in checked:
-        todo = [
-            key
-            for (statement, instance), outcome in zip(each.model.checks, each.outcomes, strict=True)
-            if outcome.status == CORRECT and is_gradient(statement)
-            for side in instance.sides
-            for key in mentioned(side)
-        ]
-        while todo:
-            key = todo.pop()
-            if key not in found:
-                found.add(key)
-                if key in each.model.definitions:
-                    todo += mentioned(each.model.definitions[key].node)
-    return found
 
 
 def _has_loss(checked: Checked) -> bool:
