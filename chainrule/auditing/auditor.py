@@ -50,10 +50,12 @@ from chainrule.auditing.statements import (
     Statement,
     claims_derivative,
     derivative,
+    entry_by_entry,
     function_definition,
     is_update,
     symbols_of,
 )  # fmt: skip
+from chainrule.auditing.vouched import vouched
 
 
 def audit(source: str | os.PathLike[str], *, diagnose: bool = True) -> AuditReport:
@@ -90,6 +92,7 @@ class _Audit:
         self._statements = [s for part in parts for s in part.statements]
         self._part_of = {s.place: part for part in parts for s in part.statements}
         self._unit_at = [self._part_of[s.place].number for s in self._statements]
+        self._unused: set[tuple[int, str]] = set()  # read as defined, and no gradient uses them
 
     def report(self) -> AuditReport:
         """Everything found, in the order of the document."""
@@ -199,7 +202,13 @@ class _Audit:
             left = next(iter(symbols_of(instance.sides[0])))
             side = statement.equation.sides[1]
             found.append(
-                Definition(left.key, instance.sides[1], statement.place, side.line, side.text)
+                Definition(
+                    left.key,
+                    entry_by_entry(instance.sides[1]),
+                    statement.place,
+                    side.line,
+                    side.text,
+                )
             )
         return found
 
@@ -275,12 +284,15 @@ class _Audit:
             other = self._checked(anew)
             left = [c for c in other if c.model.unit == part.number]
             before = [c for c in checked if c.model.unit == part.number]
-            if any(c.wrong for c in left) or _unclear(left) > _unclear(before):
+            vouching = vouched(left)
+            used = [k for k in changed if k in vouching]
+            if not used or any(c.wrong for c in left) or _unclear(left) > _unclear(before):
                 as_derivatives(part)
                 self.roles = roles
                 continue
             checked = other
-            names = ", ".join(dict.fromkeys(pretty(k) for k in changed))
+            self._unused |= {(part.number, k) for k in changed if k not in vouching}
+            names = ", ".join(dict.fromkeys(pretty(k) for k in used))
             bases = tuple(k.split("^")[0].split("_")[0] for k in changed)
             part.notes[:] = [n for n in part.notes if not n.startswith(bases)]
             note = f"{names}: as defined here, not the derivative of the loss; the rest is right"
@@ -308,6 +320,11 @@ class _Audit:
             kind = GRADIENT
         part = self._part_of[statement.place].title
         finding = Finding(statement.equation, part, kind, UNCLEAR)
+        if not outcomes and (self._unit_at[statement.place], statement.defines) in self._unused:
+            reason = (
+                f"no gradient that is checked shows what {pretty(statement.defines)} stands for"
+            )
+            return dataclasses.replace(finding, kind=GRADIENT, reason=reason)
         if not outcomes:
             status, reason = self._restated(statement) or _unchecked(role, statement)
             return dataclasses.replace(finding, status=status, reason=reason)

@@ -27,6 +27,9 @@ _D_OF = re.compile(
     r"\\[dt]?frac\s*\{\s*(d|\\partial)\s*\}\s*\{\s*\1\s*([a-z])\s*\}\s*"
     r"(\\?[A-Za-z]+)\s*\(\s*\2\s*\)"
 )
+_NABLA_OF = re.compile(  # ∇J(w): by what stands in the brackets
+    r"(?:\\nabla(?![A-Za-z])|∇)\s*(\\mathcal\s*\{\s*[A-Z]\s*\}|\\?[A-Za-z]+)\s*\(\s*(\\?[A-Za-z]+)\s*\)"
+)
 _LETTER_AND_NUMBER = re.compile(r"_\s*\{\s*([a-z])(\d)\s*\}")
 
 
@@ -54,6 +57,7 @@ def plain(text: str) -> Spelled:
     '\\frac{1}{n}(\\nabla_{\\Theta} c_1 + \\nabla_{\\Theta} c_2 + \\nabla_{\\Theta} c_3)'
     """
     text = _D_OF.sub(r"\3'(\2)", _NP_SUM.sub(_ones, text))
+    text = _NABLA_OF.sub(r"\\nabla_{\2} \1", text)
     text, counts = _without_dots(text)
     text = _LETTER_AND_NUMBER.sub(r"_{\1,\2}", text)
     layered = _BARE_LAYER.sub(lambda m: "^{(" + "".join((m[1] or m[2]).split()) + ")}", text)

@@ -212,6 +212,7 @@ def by_definition(part: Part) -> list[str]:
     defined = {s.defines for s in part.statements} | {
         i.sides[0].key
         for s in part.statements
+        if set(s.equation.relations) == {"="}
         for i in s.instances
         if isinstance(i.sides[0], Symbol)
     }

@@ -14,7 +14,19 @@ from chainrule.auditing.notation import Spelled, plain
 from chainrule.auditing.rows import Equation
 from chainrule.errors import FormulaError
 from chainrule.texmath import parse
-from chainrule.texmath.tree import Add, Call, Negative, Node, Number, Symbol, walk
+from chainrule.texmath.tree import (
+    Add,
+    Call,
+    Hadamard,
+    Negative,
+    Node,
+    Number,
+    Product,
+    Summation,
+    Symbol,
+    Transpose,
+    walk,
+)  # fmt: skip
 
 _DERIVATIVE = re.compile(r"d(?P<upper>.+?)/d(?P<lower>.+)")
 _OF = re.compile(r"(\\mathcal\s*\{?\s*[A-Z]\s*\}?|\\?[A-Za-z]+)\s*\([^()=]{1,200}\)")
@@ -133,6 +145,28 @@ def rewrite(root: Node, change: Callable[[Node], Node]) -> Node:
             new = dataclasses.replace(node, **changed)
         known[id(node)] = change(new)
     return known[id(root)]
+
+
+def entry_by_entry(root: Node) -> Node:
+    r"""``\sum Y \log A``, a cross-entropy, with ⊙: no loss adds up the entries of such a product.
+
+    A product with a transpose in it is left as it is.
+    """
+
+    def with_logarithm(node: Node) -> Node:
+        plain_product = isinstance(node, Product) and not {"@", "/"} & set(node.signs)
+        if not plain_product or any(isinstance(x, Transpose) for x in walk(node)):
+            return node
+        assert isinstance(node, Product)
+        logarithm = any(isinstance(x, Call) and x.function == "log" for x in node.factors)
+        return Hadamard(node.factors, at=node.at) if logarithm else node
+
+    def summed(node: Node) -> Node:
+        if isinstance(node, Summation) or (isinstance(node, Call) and node.function == "sum"):
+            return rewrite(node, with_logarithm)
+        return node
+
+    return rewrite(root, summed)
 
 
 def as_derivative(upper: Symbol, lower: Symbol, at: tuple[int, int] = (0, 0)) -> Symbol:

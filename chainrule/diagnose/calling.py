@@ -23,7 +23,7 @@ import numpy as np
 
 from chainrule.check.named import Array
 from chainrule.definition import restore_profiler
-from chainrule.errors import ParameterError
+from chainrule.errors import DataError, ParameterError
 from chainrule.run.keyed import normal
 
 CACHES = ("cache", "caches", "ctx", "context", "saved", "memo", "tape", "forward_cache")
@@ -100,6 +100,7 @@ class Pair:
         Raises:
             Raised: one of them stops with an error.
             ParameterError: an argument of backward cannot be supplied.
+            DataError: forward returns no number, or one that is not finite.
         """
         # a number stays a number: z = b; z += 1 must not change b
         mine: dict[str, Any] = {n: np.array(a)[()] for n, a in arrays.items()}
@@ -109,6 +110,7 @@ class Pair:
         if isinstance(result, tuple) and result:
             cache = result[1] if len(result) == 2 else result[1:]
             result = result[0]
+        _refuse_no_loss(result, label(self.forward))
         if self.values is not None:
             seen = self.values(mine)
         upstream = self._upstream(np.asarray(result), arrays, number)
@@ -192,6 +194,19 @@ class Pair:
         return ParameterError(what, where=label(self.backward), hint=hint)
 
 
+def _refuse_no_loss(result: Any, where: str) -> None:
+    try:
+        value = np.asarray(result)
+    except ValueError:
+        value = np.empty(0, object)
+    if value.dtype.kind not in "fiub":
+        what = f"it returned a value of type {type(result).__name__}, expected the loss, a number"
+        raise DataError(what, where=where, hint="return loss, or return loss, cache")
+    if value.size == 1 and not np.isfinite(value).all():
+        what = f"the loss is {value.reshape(())}: there are no gradients to compare with"
+        raise DataError(what, where=where, hint="Give arrays at which it is finite")
+
+
 def _parameters(function: Function) -> list[inspect.Parameter]:
     try:
         return list(inspect.signature(function).parameters.values())
@@ -247,7 +262,7 @@ def called(
                 result = function(*positional, **named)
             finally:
                 restore_profiler(before)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() in it must not end the check as a success
         raise Raised(label(function), error) from error
     return result, seen
 

@@ -176,7 +176,8 @@ class _Check:
         if not found.ok and model is not None:
             mistakes += explained(model, list(theirs[0]), theirs, found)
         elif not found.ok:
-            sizes = {f"m = {n}": n for a in points[0].values() for n in a.shape}
+            shapes = {n: a.shape for n, a in points[0].items()}
+            sizes = {f"axis {i} of {n}": m for n, s in shapes.items() for i, m in enumerate(s)}
             mistakes += from_numbers(list(theirs[0]), theirs, found, sizes)
         if found.coarse:
             which = ", ".join(f"d{n}" for n in found.coarse)

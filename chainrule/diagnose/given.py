@@ -129,6 +129,7 @@ def points_of(
     if callable(arrays):
         generators = [np.random.default_rng([seed, i]) for i in range(POINTS)]
         return [_checked(source, arrays(g), dtype) for g in generators]
+    _refuse_other(arrays or {}, source.name)
     given = dict(arrays or {})
     if given and set(given) >= set(source.inputs):
         return [_checked(source, given, dtype)]
@@ -141,6 +142,7 @@ def points_of(
 
 
 def _checked(source: Source, given: Arrays, dtype: str) -> dict[str, Array]:
+    _refuse_other(given, source.name)
     inputs = source.inputs
     for name in given:
         if name not in inputs:
@@ -154,12 +156,39 @@ def _checked(source: Source, given: Arrays, dtype: str) -> dict[str, Array]:
         return {x.name: _typed(bound[x.name], dtype) for x in source.definition.inputs}
     found = {}
     for name in inputs:
-        array = np.asarray(given[name])
-        if array.dtype.kind not in "fiub":
-            what = f"{name} has dtype {array.dtype}, expected numbers"
-            raise DTypeError(what, where=source.name)
-        found[name] = _typed(array, dtype)
+        found[name] = _typed(_numbers(name, given[name], source.name), dtype)
     return found
+
+
+def _refuse_other(given: Any, where: str) -> None:
+    """Refuse arrays that are no dict.
+
+    Raises:
+        ParameterError: they are something else.
+    """
+    if not isinstance(given, Mapping):
+        made = "a dict by name, or a function of a generator that makes one"
+        what = f"arrays must be {made}, got {type(given).__name__}"
+        raise ParameterError(what, where=where, hint="arrays = {'W': …, 'X': …}")
+
+
+def _numbers(name: str, value: Any, where: str) -> Array:
+    """One array.
+
+    Raises:
+        DTypeError: it is none, or holds no numbers.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:  # arrays of different shapes
+        array = np.empty(0, object)
+    if array.dtype.kind in "fiub":
+        return array
+    if array.dtype.kind == "O" and isinstance(value, list | tuple | Mapping):
+        what = f"{name} is a {type(value).__name__} of arrays, expected one array"
+        hint = f"Give each array an argument of its own and put {name} together inside forward"
+        raise DTypeError(what, where=where, hint=hint)
+    raise DTypeError(f"{name} has dtype {array.dtype}, expected numbers", where=where)
 
 
 def _typed(array: Array, dtype: str) -> Array:

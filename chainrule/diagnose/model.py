@@ -70,8 +70,13 @@ def from_function(
     """
     definition: Definition | None = None
     mine: list[dict[str, Array]] = []
+    own: list[Mapping[str, Array]] = []
+    escaped = False
     for arrays in points:
-        traced = lower(trace(function, arrays, axes), label(function), params)
+        run = trace(function, arrays, axes)
+        traced = lower(run, label(function), params)
+        own.append(traced.own)
+        escaped |= any(node is not run.result for node in run.tape.escaped)
         if definition is not None and traced.definition.root is not definition.root:
             raise Untraceable("what it computes depends on the values")
         definition = definition or traced.definition
@@ -86,11 +91,23 @@ def from_function(
         if not _equal(found, _squeezed(np.asarray(result, np.float64)), arrays):
             raise Untraceable("what was written down has another value")
     assert definition is not None
+    if escaped and _vary(definition, own):
+        raise Untraceable("it makes arrays of plain numbers that it computed, as float(x) does")
     if definition.root.axes:
         definition, name = weighted(definition)
         for values, u in zip(mine, upstream, strict=True):
             values[name] = _squeezed(np.asarray(u))
     return _model(definition, mine)
+
+
+def _vary(definition: Definition, own: Sequence[Mapping[str, Array]]) -> bool:
+    """Whether arrays that the function made itself differ from point to point.
+
+    Whole numbers may: labels, or 1 where something holds, do not change with the parameters.
+    """
+    used = {x.name for x in postorder(definition.root) if x.op == "input"}
+    first = [n for n in own[0] if n in used and (own[0][n] != np.round(own[0][n])).any()]
+    return any(not np.array_equal(each[n], own[0][n]) for each in own for n in first)
 
 
 def weighted(definition: Definition) -> tuple[Definition, str]:

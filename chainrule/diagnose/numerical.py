@@ -24,7 +24,9 @@ from chainrule.errors import ResourceError
 
 LEVELS = 10  # steps, each half the one before
 FIRST_STEP = 2.0**-4  # relative to the size of the values
+ROUGH_STEP = 2.0**-18  # relative: some last places of float32; its cube is below that of float64
 MOST_ENTRIES = 2000  # for each of which the function is called some twenty times
+CLOSE = 1e-4  # relative: how near a factor must be to be called by its name
 SAME = 1e-6  # relative: how near ratios must be to be one factor
 
 Loss = Callable[[Mapping[str, Array]], float]
@@ -77,18 +79,28 @@ def truth_from_values(
 
 
 def _jitter(loss: Loss, arrays: Mapping[str, Array], wrt: Sequence[str], base: float) -> float:
-    """How much rounding errors of the inputs change the loss."""
+    """How much rounding errors change the loss: those of the inputs, and those within it.
+
+    A function that computes in float32 inside does not follow small steps smoothly: differences of
+    the third order show it, or that its values are numbers of float32.
+    """
     draw = np.random.default_rng(0)
-    moved = [
-        loss(
-            {
-                n: a * (1 + EPS["float64"] * _signs(draw, a)) if n in wrt else a
-                for n, a in arrays.items()
-            }
-        )
-        for _ in range(3)
-    ]
-    return 4 * EPS["float64"] * abs(base) + max(abs(x - base) for x in moved)
+    worst, values = 0.0, [base]
+    for _ in range(3):
+        signs = {n: _signs(draw, arrays[n]) for n in wrt}
+
+        def at(step: float, signs: Mapping[str, Array] = signs) -> float:
+            return loss(
+                {n: a * (1 + step * signs[n]) if n in wrt else a for n, a in arrays.items()}
+            )
+
+        one, two, three = (at(k * ROUGH_STEP) for k in (1, 2, 3))
+        values += [one, two, three]
+        bent = three - 3 * two + 3 * one - base
+        worst = max(worst, abs(at(EPS["float64"]) - base), abs(bent))
+    with np.errstate(over="ignore"):
+        coarse = all(float(np.float32(x)) == x for x in values)
+    return 4 * EPS["float32" if coarse else "float64"] * abs(base) + worst
 
 
 def _signs(draw: np.random.Generator, like: Array) -> Array:
@@ -177,9 +189,21 @@ def _multiple(
     sizes: Mapping[str, int],
 ) -> Mistake:
     entries = sum(theirs[0][n].size for n in names)
-    shown = factor_name(factor, {}, 1e-4) or factor_name(factor, sizes, 1e-4) or f"{factor:.5g}"
+    shown, where = _named(factor, sizes)
     listed = ", ".join(f"d{n}" for n in names)
     kind = "sign" if abs(factor + 1) < 1e-4 else "zero gradient" if not factor else "factor"
-    says = f"{kind}: {listed} {'is' if len(names) == 1 else 'are'} {shown} times what it should be"
+    says = f"{kind}: {listed} {'is' if len(names) == 1 else 'are'} {shown} times what "
+    says += f"{'it' if len(names) == 1 else 'they'} should be{where}"
     evidence = f"{listed}: {factor:.3f} times the true gradient in all {entries} entries"
     return Mistake(names[0], names, kind, says.replace("-", "−"), evidence.replace("-", "−"))
+
+
+def _named(factor: float, sizes: Mapping[str, int]) -> tuple[str, str]:
+    """What a factor is called, and the size that it may come from."""
+    plain = factor_name(factor, {}, CLOSE) or f"{factor:.5g}"
+    found = [(factor_name(factor, {"m": n}, CLOSE), where, n) for where, n in sizes.items()]
+    sized = [each for each in found if "m" in each[0]]
+    if not sized:
+        return plain, ""
+    shown, where, n = min(sized, key=lambda each: len(each[0]))
+    return plain, f", which is {shown} for m = {n}, the size of {where}"

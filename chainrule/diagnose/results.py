@@ -194,8 +194,8 @@ def hygiene(
             worst, which = far, name
     if worst:
         says = (
-            f"random: two calls with the same input differ (max {worst:.2g} in {which}): "
-            "fix the randomness (use rng=)"
+            "non-deterministic: two calls with the same input differ "
+            f"(max {worst:.2g} in {which}): fix the randomness (use rng=)"
         )
         found.append(Mistake("", (), "non-deterministic", says, f"{which} of two calls"))
     return found

@@ -146,7 +146,10 @@ class Search:
     def error(self, name: str, column: Array) -> float:
         """The largest difference from the hand-written gradient, over what is near enough."""
         difference = np.max(np.abs(column - self.user[name]), initial=0.0)
-        return float(difference / self.theirs.close[name]) if np.isfinite(difference) else np.inf
+        if not np.isfinite(difference):
+            return np.inf
+        with np.errstate(over="ignore"):  # what is near enough to 0 may be next to nothing
+            return float(difference / self.theirs.close[name])
 
     def _best(self, current: Pass, now: Columns, wrong: Sequence[str]) -> Found | None:
         best: tuple[tuple[float, ...], Found] | None = None

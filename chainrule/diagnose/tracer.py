@@ -100,15 +100,22 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return Tracer(getitem(self.tape, self.node, index), self.tape)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        """x[mask] = number; anything else is refused."""
+        """x[mask] = number is written down; after anything else, x is an array of plain numbers.
+
+        That is as good where the result does not depend on it: a gradient that is kept for later,
+        ``probs[rows, y] -= 1``. Where it does, what was written down is not used.
+        """
         number = np.asarray(value) if isinstance(value, int | float | np.number) else None
         mask = index.node if isinstance(index, Tracer) else None
-        if number is None or mask is None or mask.value.dtype.kind != "b":
-            raise Untraceable("it assigns to entries of an array")
-        if mask.value.shape != self.shape:
-            raise Untraceable("it assigns to entries of an array")
-        chosen: Any = np.where(index, float(number), self)
-        self.node = chosen.node
+        whole = mask is not None and mask.value.dtype.kind == "b" and mask.value.shape == self.shape
+        if number is not None and whole:
+            chosen: Any = np.where(index, float(number), self)
+            self.node = chosen.node
+            return
+        array = self.node.value.copy()
+        array[value_of(index)] = value_of(value)
+        self.tape.escaped.append(self.node)
+        self.node = self.tape.own(array)
 
     def __iter__(self) -> Iterator[Tracer]:
         return (self[i] for i in range(len(self)))

@@ -145,6 +145,8 @@ class Words:
             return f"{kind}: {what} {is_} 0 everywhere"
         if kind == "double-counted path":
             return f"{kind}: in {what} the path through {self.call(node)} counts twice"
+        if kind == "sign" and not found.whole:
+            return f"{kind}: in {what} what comes through {self.call(node)} has the wrong sign"
         if kind == "sign":
             return f"{kind}: {what} {has} the wrong sign"
         times = f"{factor} times what {'they' if many else 'it'} should be"

@@ -26,7 +26,15 @@ KEEPS = {
 }
 ONE_MISTAKE = 0.5
 # kinds that say nothing about the formula, or so little that anything could be said to be it
-NO_MISTAKE = ("unexplained", "raises", "non-deterministic", "stale value", "wrong upstream")
+# ("shape" is said here by `simple`, where the entries at least are right)
+NO_MISTAKE = (
+    "unexplained",
+    "raises",
+    "non-deterministic",
+    "stale value",
+    "wrong upstream",
+    "shape",
+)
 
 
 @dataclass(frozen=True)

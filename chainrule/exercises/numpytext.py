@@ -64,13 +64,14 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, tuple[str, ...]]] = {
 # what stands behind a dot of an array: x.T, x.sum(axis=1)
 METHODS = ("sum", "mean", "max", "min", "dot", "transpose", "ravel", "squeeze")
 
+# of NumPy, not of Python, where 1/0 is an error and (-8)**(1/3) complex
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.MatMult: operator.matmul,
-    ast.Pow: operator.pow,
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.MatMult: np.matmul,
+    ast.Pow: np.power,
 }
 _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.USub: operator.neg,
@@ -212,11 +213,14 @@ class _Walk:
             raise self.refused(node, "the operations are + - * / @ **")
         left, right = self.value(node.left), self.value(node.right)
         try:
-            return _BINARY[type(node.op)](left, right)
+            found = _BINARY[type(node.op)](left, right)
         except ValueError:
             sign = {ast.MatMult: "matrix product", ast.Mult: "product"}.get(type(node.op), "sum")
             what = f"the shapes {np.shape(left)} and {np.shape(right)} do not fit in a {sign}"
             raise ShapeError(what, where=f"column {self.column(node) + 1}") from None
+        if not np.ndim(found) and not np.isfinite(found):
+            raise self.refused(node, f"this cannot be computed: it gives {found}")
+        return found
 
     def unary(self, node: ast.UnaryOp) -> Any:
         """A sign."""

@@ -104,7 +104,7 @@ def _spelled(names: Names) -> Names:
 
 
 def readings(text: str, names: Iterable[str]) -> list[Reading]:
-    """The two ways to read a formula, the likelier first.
+    """The ways to read a formula, the likelier first: one only if it has a backslash in it.
 
     Raises:
         FormulaError: it is too long.
@@ -115,7 +115,7 @@ def readings(text: str, names: Iterable[str]) -> list[Reading]:
         raise FormulaError(what, hint="Give the formula and nothing else")
     for rate in (_FRACTION_RATE, _PLAIN_RATE):
         text = rate.sub(lambda m: f" d{canonical(m[1])} ", text)
-    both = [_latex, _numpy]
+    both = [_latex] if "\\" in text else [_latex, _numpy]
     if _NUMPY.search(text):
         both.reverse()
     found: list[Reading] = []

@@ -164,14 +164,19 @@ def plain_name(r: Reader) -> tree.Symbol | None:
     keys: list[str] = []
     layer: Layer | None = None
     while r.sees("_", "^"):
+        at = r.at
         if r.accept("_"):
             nodes, spelled = subscript(r)
             below.extend(nodes)
             keys.extend(spelled)
         else:
-            layer, around, primes = superscript(r, start, named=True)
-            if layer is None or around or primes:
+            found, around, primes = superscript(r, start, named=True)
+            if around and isinstance(around(tree.Number(1.0)), tree.Transpose) and found is None:
+                r.at = at  # dZ^T: of the whole, not part of the name
+                break
+            if found is None or around or primes:
                 raise r.unexpected("a name")
+            layer = found
     if braces:
         r.expect("}")
     key = whole(base, keys, layer[1] if layer else "")

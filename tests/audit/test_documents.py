@@ -290,3 +290,45 @@ def test_notes_in_many_notations_are_right():
 def test_a_slip_in_notes_in_many_notations_is_found(old, new):
     assert REALISTIC.count(old) == 1
     assert len(cr.audit(REALISTIC.replace(old, new), diagnose=False).wrong) == 1
+
+
+@pytest.mark.parametrize("sign", ["*", r"\cdot", ""])
+def test_the_products_of_a_cross_entropy_are_entry_by_entry_however_they_are_written(sign):
+    text = rf"""
+$$Z = W X + b$$
+$$A = \sigma(Z)$$
+$$J = -\frac{{1}}{{m}} \sum(Y {sign} \log(A) + (1-Y) {sign} \log(1-A))$$
+$$\frac{{\partial J}}{{\partial W}} = \frac{{1}}{{m}}(A - Y)X^T$$
+"""
+    assert [e.status for e in cr.audit(text).gradients] == ["correct"]
+    wrong = cr.audit(text.replace("(A - Y)X^T", "(Y - A)X^T"))
+    assert [e.status for e in wrong.gradients] == ["wrong"]
+
+
+def test_a_wrong_dz_that_nothing_builds_on_is_no_definition():
+    text = r"""
+$$Z = W X + b$$
+$$A = \tanh(Z)$$
+$$L = \frac{1}{2}\|A - Y\|^2$$
+$$dZ = (A - Y) \odot (1 - A)$$
+"""
+    assert [e.status for e in cr.audit(text).gradients] == ["wrong"]
+
+
+def test_a_dz_that_nothing_builds_on_is_not_passed_because_others_are_definitions():
+    without = COURSE[: COURSE.index("$$dW^{[1]}")]
+    for text in (without, without.replace(r"* g^{[1]\prime}(Z^{[1]})", "* Z^{[1]}")):
+        report = cr.audit(text)
+        assert [e.equation.text[:8] for e in report.unclear] == ["dZ^{[1]}"]
+        assert [n[:5] for n in report.notes if "as defined" in n] == ["dZ^2:"]
+
+
+@pytest.mark.parametrize("nabla", [r"\nabla J(w)", r"\nabla_w J", "∇J(w)"])
+def test_a_gradient_with_its_argument_is_by_that(nabla):
+    text = rf"""
+$$J(w) = \frac{{1}}{{2m}} \|Xw - y\|^2$$
+$${nabla} = \frac{{1}}{{m}} X^T (Xw - y)$$
+"""
+    assert [e.status for e in cr.audit(text).gradients] == ["correct"]
+    wrong = cr.audit(text.replace(r"\frac{1}{m} X^T", "X^T"))
+    assert [e.status for e in wrong.gradients] == ["wrong"]

@@ -107,3 +107,40 @@ def test_a_pass_that_stops_is_wrong_and_shows_its_line(cr, tmp_path):
     assert "raises: backward raised ValueError: matmul" in done.out
     assert "(mine.py line 9)" in done.out.replace("\n  ", "")
     assert "missing transpose: dw is computed with X where its transpose belongs" in done.out
+
+
+SQUARES = """
+import numpy as np
+def forward(W, X):
+    return np.sum((W @ X) ** 2)
+def backward(W, X):
+    return 2 * W @ X @ X.T
+arrays = {"W": np.ones((2, 3)), "X": np.ones((3, 4))}
+wrt = ["W"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "says"),
+    [
+        ('{"W": np.ones((2, 3)), "X": np.ones((3, 4))}', "3", 2, "must be a dict by name"),
+        ("np.ones((2, 3))", "[np.ones((2, 3)), np.ones(2)]", 3, "W is a list of arrays"),
+        ("np.ones((2, 3))", "{'a': np.ones(2)}", 3, "W is a dict of arrays"),
+        ("np.sum((W @ X) ** 2)", "'loss'", 3, "returned a value of type str, expected the loss"),
+        ("np.sum((W @ X) ** 2)", "None", 3, "returned a value of type NoneType"),
+        ("np.sum((W @ X) ** 2)", "np.nan * np.sum(W @ X)", 3, "the loss is nan"),
+    ],
+)
+def test_what_is_no_loss_or_no_array_is_said_to_be_none(cr, tmp_path, old, new, code, says):
+    (tmp_path / "mine.py").write_text(SQUARES.replace(old, new))
+    done = cr("check", "mine.py")
+    assert done.code == code
+    assert says in done.err
+
+
+def test_a_pass_that_exits_has_not_passed(cr, tmp_path):
+    exits = SQUARES.replace("    return 2", "    raise SystemExit(0)\n    return 2")
+    (tmp_path / "mine.py").write_text(exits)
+    done = cr("check", "mine.py")
+    assert done.code == 1
+    assert "raises: backward raised SystemExit" in done.out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule.diagnose.comparing import compared
 from chainrule.diagnose.precision import Prepared
 from chainrule.netfile import define
@@ -58,3 +59,24 @@ def test_many_of_the_points_lie_exactly_at_kinks():
     found = {n.loss.__name__: counts(n, AT_ONCE)[-1] for n in kinked.NETWORKS[:7]}
     assert min(found.values()) > 0.02 * AT_ONCE, found
     assert sum(found.values()) > 0.2 * AT_ONCE * len(found), found
+
+
+@pytest.mark.parametrize("rounded", [np.float32, lambda x: float(np.float32(x)) * 0.3])
+def test_a_loss_that_is_rounded_to_float32_raises_no_alarm_and_hides_no_factor(rounded):
+    """NumPy's scalar types cannot be traced, so the gradients are worked out from values."""
+
+    def forward(W, X, y):
+        return rounded(np.mean((np.tanh(X @ W) - y) ** 2))
+
+    def backward(W, X, y):
+        H = np.tanh(X @ W)
+        return [scale * X.T @ (2 * (H - y) / y.size * (1 - H * H))]
+
+    draw = np.random.default_rng(0).normal
+    arrays = {"W": draw(size=(4, 3)), "X": draw(size=(6, 4)), "y": draw(size=(6, 3))}
+    scale = 1.0 if rounded is np.float32 else 0.3
+    report = cr.check_backward(forward, backward, arrays, wrt=["W"])
+    assert report.ok, str(report)
+    assert "from values" in str(report)
+    scale *= 1.1
+    assert not cr.check_backward(forward, backward, arrays, wrt=["W"]).ok

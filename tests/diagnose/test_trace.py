@@ -171,7 +171,9 @@ def test_a_function_that_cannot_be_written_down_is_checked_by_its_values():
     assert report.ok, str(report)
     assert "it uses np.sin" in report.notes[0]
     wrong = cr.check_backward(forward, lambda W, x: {"W": 3 * backward(W, x)["W"]}, arrays)
-    assert wrong.mistakes[0].sentence == "factor: dW is 3 times what it should be"
+    assert wrong.mistakes[0].sentence == (
+        "factor: dW is 3 times what it should be, which is m for m = 3, the size of axis 1 of W"
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,3 +199,62 @@ def test_known_functions_are_recognised_however_they_are_written(spelled, op):
     arrays = [{**p, **f.own} for p, f in zip(points, found, strict=True)]
     shown = variants(found[0].definition, arrays)[0]
     assert op in {node.op for node in postorder(shown.root)}
+
+
+def test_a_factor_found_by_values_alone_is_called_by_the_size_that_it_is():
+    def forward(w, X, y):
+        r = np.array([float(x @ w) for x in X]) - y  # cannot be written down
+        return np.sum(r**2) / 6
+
+    arrays = {"w": np.arange(3.0), "X": np.cos(np.arange(18.0)).reshape(6, 3), "y": np.ones(6)}
+    report = cr.check_backward(forward, lambda w, X, y: 2 * X.T @ (X @ w - y), arrays, wrt=["w"])
+    assert report.mistakes[0].sentence == (
+        "factor: dw is 6 times what it should be, which is m for m = 6, the size of axis 0 of X"
+    )
+
+
+def test_numbers_that_leave_the_trace_in_an_array_are_no_constants():
+    def forward(w, X, y):
+        r = np.array([float(x @ w) for x in X]) - y
+        return np.sum(r**2)
+
+    arrays = {"w": np.arange(3.0), "X": np.cos(np.arange(18.0)).reshape(6, 3), "y": np.ones(6)}
+    report = cr.check_backward(forward, lambda w, X, y: 2 * X.T @ (X @ w - y), arrays, wrt=["w"])
+    assert report.ok, str(report)
+    assert "as float(x) does" in report.notes[0]
+
+
+def test_a_gradient_of_a_parameter_that_does_nothing_is_wrong_without_a_warning():
+    def forward(w, b, y):
+        return np.sum((w - y) ** 2) + 0 * np.sum(b)
+
+    arrays = {"w": np.arange(3.0), "b": np.ones(2), "y": np.ones(3)}
+    report = cr.check_backward(
+        forward, lambda w, b, y: (2 * (w - y), 7 * b), arrays, wrt=["w", "b"]
+    )
+    assert report.first == "b"
+
+
+def test_a_gradient_that_forward_prepares_by_assignment_does_not_stop_the_trace():
+    """As in cs231n: the loss layer returns the loss and its derivative."""
+
+    def forward(W, X, y):
+        rows, z = np.arange(len(y)), X @ W
+        probs = np.exp(z) / np.sum(np.exp(z), axis=1, keepdims=True)
+        loss = -np.mean(np.log(probs[rows, y]))
+        dz = probs.copy()
+        dz[rows, y] -= 1
+        return loss, (X, dz)
+
+    def arrays(rng):
+        return {
+            "W": rng.normal(size=(4, 3)),
+            "X": rng.normal(size=(5, 4)),
+            "y": rng.integers(0, 3, 5),
+        }
+
+    right = cr.check_backward(forward, lambda cache: [cache[0].T @ cache[1] / 5], arrays, wrt=["W"])
+    assert right.ok
+    assert not right.notes
+    wrong = cr.check_backward(forward, lambda cache: [cache[0].T @ cache[1]], arrays, wrt=["W"])
+    assert "the factor 1/m is missing" in wrong.mistakes[0].sentence

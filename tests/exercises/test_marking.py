@@ -217,3 +217,16 @@ def test_thirds_may_be_given_as_decimals_where_the_question_says_so():
     )
     rounded = task.mark({"b": f"{true:.3f}", "d": str(task.problem.numbers["d"])})
     assert rounded["d"].verdict == "right"
+
+
+@pytest.mark.parametrize("answer", ["0", "2", "\\|a - y\\|^2", "2 sum(a - y)"])
+def test_something_of_another_shape_keeps_no_points(answer):
+    task = cr.exercise("linear-regression", seed=3, level=1)
+    assert task.mark({"a": answer})["a"].points == 0
+
+
+def test_what_is_wrong_with_latex_is_not_said_as_if_it_were_numpy():
+    task = cr.exercise("softmax", seed=3, level=1)
+    says = task.mark({"b": r"\sum_i dZ_i U_i^T"})["b"].says
+    assert "the index 'i' runs along axes of 2 and 3 entries" in says
+    assert "NumPy" not in says

@@ -55,6 +55,8 @@ REFUSED = (
     ("sgmoid(X)", "Did you mean 'sigmoid'?"),
     ("dz @ X.T", "Did you mean 'dZ'?"),
     ("9**9**9**9", "cannot be computed"),
+    ("1/0", "cannot be computed: it gives inf"),
+    ("(-8)**(1/3)", "cannot be computed: it gives nan"),
     ("X // 2", "the operations are"),
     ("np.exp(X, X)", "exp takes 1 array"),
     ("", "no NumPy expression"),

@@ -22,6 +22,7 @@ from chainrule.texmath import (
     parse_chain,
     parse_equation,
     symbols,
+    tree,
     walk,
 )
 
@@ -218,3 +219,8 @@ def test_a_condition_is_one_where_it_holds():
     assert isinstance(parse("[a > b]"), Condition)
     values = evaluate(parse(r"[x \leq 1]"), {"x": np.array([0.0, 1.0, 2.0])})
     assert values.ravel().tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("text", ["dZ^T", r"dZ_2^\top", "∂L/∂W^T"])
+def test_the_transpose_of_a_derivative_needs_no_declaration(text):
+    assert isinstance(parse(text), tree.Transpose)
