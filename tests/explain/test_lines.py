@@ -67,6 +67,11 @@ def test_every_line_equals_the_one_before_in_other_networks(definition):
     assert_lines_equal(definition)
 
 
+def test_whole_powers_of_negative_numbers_are_compared():
+    quartic = "net quartic\nparam w: n\ninput X: n m\ninput y: m\nreturn mean((w @ X - y) ** 4)"
+    assert_lines_equal(cr.parse_net(quartic))
+
+
 def twenty_layers() -> Definition:
     lines = ["net deep", "input X: k0 m", "input y: k20 m"]
     lines += [f"param W_{i}: k{i} k{i - 1}\nparam b_{i}: k{i}" for i in range(1, 21)]
