@@ -21,6 +21,7 @@ from chainrule.plan.derived import Derived
 from chainrule.plan.layers import examples_axis
 
 LOSS = r"\mathcal{L}"
+COST = "the cost"  # what the entry of the loss means
 WIDTH = 78
 SLIMMEST = 18  # of the last column
 
@@ -114,7 +115,7 @@ def _typed(text: str) -> str:
 
 def _array(row: Row) -> str:
     if not row.name:
-        return "the value returned"
+        return "the value returned" if row.meaning == COST else "without a name"
     if "(" in row.meaning[:1]:  # says its axes itself, where there is more room
         return row.entry
     return f"{row.entry}  ({', '.join(row.axes)})" if row.axes else f"{row.name}  (a number)"
@@ -162,7 +163,7 @@ def dictionary(
 
 def _rows(found: Derived, form: Indexed, notation: str, shown: tuple[Entry, ...]) -> Iterator[Row]:
     code = {**found.program.name_of}
-    parts = {e.name: e for e in shown}
+    parts = {e.name or e.expr: e for e in shown}
     for entry in form.entries or tuple(_plain_entries(found)):
         derivative = isinstance(entry.shown, Partial)
         of = entry.name.removeprefix("d") if derivative else entry.name
@@ -172,11 +173,9 @@ def _rows(found: Derived, form: Indexed, notation: str, shown: tuple[Entry, ...]
             symbols["chain"] = (
                 rf"\frac{{dL}}{{d{label(of)}}}" if derivative else label(of) if of else "L"
             )
-        own = parts.get(entry.name)
+        own = parts.get(entry.name or entry.expr)
         if own is not None:
             symbols["outputs"] = own.tex
-        elif notation == "outputs" and not entry.name:
-            symbols["outputs"] = "c"
         name = code.get(entry.expr, entry.name) if derivative else entry.name
         axes = entry.expr.axes
         letters = (own or entry).letters
@@ -202,7 +201,7 @@ def _plain_entries(found: Derived) -> Iterator[Entry]:
 def _matrix(entry: Entry, of: str, derivative: bool) -> str:
     if derivative:
         return rf"\frac{{\partial {LOSS}}}{{\partial {label(of)}}}"
-    return label(of) if of else "" if entry.role != "the cost" else LOSS
+    return label(of) if of else "" if entry.role != COST else LOSS
 
 
 def _entry(name: str, axes: tuple[str, ...], letters: Mapping[str, str]) -> str:

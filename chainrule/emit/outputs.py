@@ -155,7 +155,8 @@ class _Parts:
         first = {how.examples: EXAMPLE} | ({self.axis: OUTPUT} if self.axis else {})
         first = {axis: x for axis, x in first.items() if x not in taken and axis != "1"}
         given, spare = letters(axes_of([*shown, *self.names]), taken, first)
-        cost = next(x for x in ("c", r"\ell", r"\mathcal{C}") if x not in names)
+        counts = {self._count(axis) for axis in (how.examples, how.outputs) if axis}
+        cost = next(x for x in ("c", r"\ell", r"\mathcal{C}") if x not in {*names, *counts})
         both = (how.examples, self.axis) if self.axis else (how.examples,)
         self.whole, self.each = Symbol(cost), Symbol(cost, "", (how.examples,))
         self.part = Symbol(cost, "", both)
@@ -308,7 +309,7 @@ class _Parts:
                      for up, down in ((c, "x"), (ck, value), (value, "x"))]  # fmt: skip
             notes.append(
                 "Split by what each logit receives, because the terms of the cost are 0 for all "
-                "classes but the right one: here "
+                "classes whose target is 0: here "
                 + plain_indices(rf"{parts[0]} = {parts[1]} \cdot {parts[2]}.")
             )
         else:
@@ -325,6 +326,7 @@ class _Parts:
         for e, shown in self.symbols.items():
             name = shown_name(self.names, self.simple, e)
             yield Entry(shown, scope, e, name, "")
+        yield Entry(self.whole, scope, self.found.value, "", "")
         for x in self.inputs:
             whole = Partial(self.whole, self.symbols[self.simple[x]])
             yield Entry(whole, scope, x, f"d{x.name}", "")

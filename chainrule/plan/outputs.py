@@ -28,6 +28,7 @@ from chainrule.plan.simplify import simplify
 
 COSTS, LOGITS = "costs", "logits"
 SOFTMAX = ("softmax", "log_softmax")
+PLAIN_SUMS = ("sum", "mean", "neg")
 LINEAR = ("sum", "div", "mul", "neg", "transpose", "expand")
 POSITIONS = "output_positions"
 """The input that counts the outputs: 0, 1, 2, …"""
@@ -126,7 +127,7 @@ def _outputs_axis(
     definition: Definition, gates: list[Expr], examples: str, outputs: str | None
 ) -> str:
     """The axis of the outputs: the one beside that of the examples in what the loss compares."""
-    wide = next((x for x in gates if examples in x.axes), None)
+    wide = _compared(gates, examples)
     if wide is None:
         what = "the cost is not a sum over examples of what one output value does"
         hint = "Derive it without the penalty, or name the axis of the examples"
@@ -143,6 +144,17 @@ def _outputs_axis(
         hint = f"Name the axis of the outputs: outputs={others[-1]!r}"
         raise ParameterError(what, where=definition.name, hint=hint)
     return others[0] if others else ""
+
+
+def _compared(gates: list[Expr], examples: str) -> Expr | None:
+    """The highest gate with the examples; below a cost that is a plain sum, what it adds up."""
+    first = next((x for x in gates if examples in x.axes), None)
+    for gate in gates:
+        if examples in gate.axes and len(gate.axes) > 1:
+            return gate
+        if gate.op not in PLAIN_SUMS:
+            break
+    return first
 
 
 def _value(definition: Definition, gates: list[Expr], examples: str, axis: str) -> tuple[str, Expr]:

@@ -208,6 +208,16 @@ def test_the_split_is_named_in_the_print():
     assert "Split by terms of the cost" in cr.derive(net, wrt=PARAMS).text("outputs")
 
 
+def by_hand(W: "n c", X: "m n", y: "m c"):
+    return -cr.mean(cr.sum(y * cr.log_softmax(X @ W, over="c"), over="c"))
+
+
+def test_a_cross_entropy_written_by_hand_has_an_output_for_each_class():
+    text = cr.derive(by_hand, wrt=["W"]).text("outputs")
+    assert "k counts the examples, j the outputs." in text
+    assert "classes whose target is 0" in text
+
+
 def softmax_mse(W: "c n", X: "n m", Y: "c m"):
     return cr.mse(cr.softmax(W @ X, "c"), Y)
 
