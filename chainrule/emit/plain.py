@@ -90,7 +90,8 @@ def plain(line: str) -> str:
     >>> plain(r"\frac{\partial\mathcal{L}}{\partial w} &= \frac{2}{m}(\hat{y} - y)x^\intercal")
     '∂L/∂w = (2/m)(ŷ - y)xᵀ'
     """
-    text = re.sub(r"\\(?:mathrm|text)" + _GROUP, rf"{_WORD}\1{_END}", line)
+    text = re.sub(r"\\mathrm\{d\}([A-Za-z])", rf"{_WORD}d\1{_END}", line)
+    text = re.sub(r"\\(?:mathrm|text)" + _GROUP, rf"{_WORD}\1{_END}", text)
     for accent, mark in _ACCENTS.items():
         text = re.sub(re.escape(accent) + _GROUP, _accented(mark), text)
     text = _WORDS.sub(_symbol, text)

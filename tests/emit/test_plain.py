@@ -21,6 +21,7 @@ SLOPE = r"\frac{\partial\mathcal{L}}{\partial N}"
         (r"\log'(P)", "log'(P)"),
         (r"\frac{\partial \log(P)}{\partial P}", "∂log(P)/∂P"),
         (r"\frac{\partial ((y + (a)b)c)}{\partial P}", "∂((y + (a)b)c)/∂P"),
+        (r"A\mathrm{d}X\,B + \mathrm{d}X^\intercal", "A dX B + dXᵀ"),
         (r"\frac{d}{s}X", "(d/s)X"),
     ],
 )
