@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import html
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chainrule.emit.equations import equations
@@ -19,7 +19,7 @@ from chainrule.explain.layout import STORED, beside, rows, wrapped
 from chainrule.explain.lines import FUNCTION, LEIBNIZ, Line
 from chainrule.explain.network import Network, shape_axes
 from chainrule.explain.rules import primed, sentence_text, shape_tex
-from chainrule.explain.verify import StepsReport, verify
+from chainrule.explain.verify import Difference, StepsReport, verify
 from chainrule.explain.writing import Writer, Written
 from chainrule.expr import Expr
 from chainrule.plan.derived import Derived
@@ -140,19 +140,33 @@ class Steps:
         Raises:
             DataError: no point was found at which everything is finite.
         """
-        return verify(self._net, self._chains, seed=seed, arrays=arrays)
+        report = verify(self._net, self._chains, seed=seed, arrays=arrays)
+        return replace(report, lines=len(self), first=report.first and self._found_at(report.first))
+
+    def _found_at(self, difference: Difference) -> Difference:
+        """The difference with the number that the line has among those that are shown."""
+        (chain,) = (c for c in self._chains if c.name == difference.of)
+        shown = sum(1 for i, _, _ in self._shown(chain) if i <= difference.line)
+        return replace(difference, line=shown)
+
+    def _shown(self, chain: Chain) -> Iterator[tuple[int, Line, Written]]:
+        """The lines in the spelling that was asked for, with their numbers in the chain."""
+        before = ""
+        for i, line in enumerate(chain.lines, 1):
+            if line.spelling and self._spelling not in ("both", line.spelling):
+                continue
+            written = self._writer.written(line, chain.target)
+            if written.latex != before:  # else an axis of size 1 changed, or a repetition
+                yield i, line, written
+            before = written.latex
 
     def _section(self, chain: Chain, above: Mapping[Expr, tuple[Expr, ...]]) -> Section:
         net = self._net
         x = chain.target
-        steps: list[Step] = []
-        for line in chain.lines:
-            if line.spelling and self._spelling not in ("both", line.spelling):
-                continue
-            written = self._writer.written(line, x)
-            if steps and written.latex == steps[-1].line:
-                continue  # what changed cannot be seen: an axis of size 1, a repetition
-            steps.append(self._step(chain, len(steps) + 1, line, written))
+        steps = [
+            self._step(chain, number, line, written)
+            for number, (_, line, written) in enumerate(self._shown(chain), 1)
+        ]
         shape = shape_tex(shape_axes(x.axes, net.orientation), dict(x.sizes)) if x.axes else ""
         way = [label(chain.name)]
         while above.get(x) and len(above[x]) == 1 and above[x][0] is not net.root:

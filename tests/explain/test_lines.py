@@ -31,7 +31,7 @@ def assert_lines_equal(definition: Definition, **options: object) -> Steps:
     steps = Steps(found)
     report = steps.check(**options)
     assert report.ok, str(report)
-    assert report.lines >= len(steps)
+    assert report.lines == len(steps)
     shown = {section.of: section.steps[-1].line for section in steps.sections}
     for name in found.grads:
         assert only(found, name).split("&=", 1)[1].strip() == shown[name]
@@ -148,6 +148,15 @@ def test_a_wrong_derivative_of_the_sigmoid_is_found_at_the_line_of_the_sigmoid()
             report.raise_if_wrong()
     (section,) = [s for s in steps.sections if s.of == "Z"]
     assert section.steps[3].rule == "derivative in output form"
+
+
+def test_a_line_is_numbered_among_those_that_are_shown():
+    (mutant,) = [m for what, m in mutants(OPS["sigmoid"]) if what == "input 0: doubled"]
+    with replaced(mutant):
+        steps = cr.derive(_two_sigmoid()).steps("W_1", "leibniz")
+        first = steps.check().first
+    (section,) = [s for s in steps.sections if s.of == first.of]
+    assert section.steps[first.line - 1].rule == first.rule == "derivative in output form"
 
 
 def _two_sigmoid() -> Path:

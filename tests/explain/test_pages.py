@@ -147,6 +147,21 @@ def test_only_shows_a_derivative_and_what_leads_to_it():
         d.steps(spelling="leibnitz")
 
 
+def test_the_letters_of_the_chain_rule_are_not_those_of_values():
+    net = "net f\nparam f:\ninput x:\ninput y:\nh = tanh(f * x)\ng = h + 1\nreturn square(g - y)"
+    steps = cr.derive(cr.parse_net(net)).steps("h")
+    (why,) = [s.why for s in steps if s.of == "h" and s.rule == "chain rule (functions)"]
+    assert why.startswith("L = F(t) = G(q(t)) with t = h, q(t) = h + 1 = g, and G everything")
+
+
+def test_values_without_names_get_some_whatever_letters_are_taken():
+    params = "".join(f"param {c}_1: k n\n" for c in "uvpqs")
+    deep = "tanh(" * 7 + "(u_1 + v_1 + p_1 + q_1 + s_1) @ X" + " + 1)" * 7
+    net = cr.parse_net(f"net deep\n{params}input X: n m\ninput y: k m\nreturn mse({deep}, y)")
+    steps = cr.derive(net).steps("u_1")
+    assert "a_1" in [s.of for s in steps.sections]
+
+
 def test_values_without_names_get_some_so_that_lines_stay_short():
     steps = cr.derive(nets.chain(20), wrt=["w_0"]).steps()
     assert steps.abbreviations[0][0] == "u_1"
