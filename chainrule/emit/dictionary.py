@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from chainrule.emit.equations import refuse_unknown
 from chainrule.emit.form import Entry, Indexed
 from chainrule.emit.index import indexed
 from chainrule.emit.indexed import is_elementwise
@@ -149,6 +150,7 @@ def dictionary(
     Raises:
         ParameterError, GraphError: the network cannot be written in this notation.
     """
+    refuse_unknown(notation)
     try:
         form = indexed(found)
     except ParameterError:

@@ -89,6 +89,13 @@ def _aligned(lines: tuple[str, ...]) -> str:
     return "$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$"
 
 
+def refuse_unknown(notation: str) -> None:
+    """Raise a ParameterError unless there is such a notation."""
+    if notation not in NOTATIONS:
+        hint = did_you_mean(notation, NOTATIONS) or f"There are: {', '.join(NOTATIONS)}"
+        raise ParameterError(f"notation {notation!r} is not known", hint=hint)
+
+
 def equations(found: Derived, notation: str = "matrix") -> Equations:
     """Both passes of a derivation.
 
@@ -97,9 +104,7 @@ def equations(found: Derived, notation: str = "matrix") -> Equations:
             where a value has axes, "index" where an operation moves entries about).
         GraphError: "outputs" where the cost is not a sum over examples.
     """
-    if notation not in NOTATIONS:
-        hint = did_you_mean(notation, NOTATIONS) or f"There are: {', '.join(NOTATIONS)}"
-        raise ParameterError(f"notation {notation!r} is not known", hint=hint)
+    refuse_unknown(notation)
     if notation in ("index", "outputs"):
         lines = indexed(found) if notation == "index" else by_output(found)
         return Equations(lines.forward, lines.backward, lines.notes, plain_indices, WIDTH)

@@ -266,6 +266,9 @@ def test_json_has_every_line_with_its_factors(capsys):
     [
         (["--only", "W_1"], "--only goes with --steps"),
         (["--spelling", "leibniz"], "--spelling goes with --steps"),
+        (["--seed", "3"], "--seed goes with --steps"),
+        (["--python", "--notation", "index"], "--python and --notation exclude each other"),
+        (["--python", "--dictionary"], "--python and --dictionary exclude each other"),
         (["--steps", "--python"], "--steps and --python exclude each other"),
         (["--steps", "--notation", "chain"], "--steps has no notation 'chain'"),
         (["--steps", "--only", "W_7"], "no derivative with respect to 'W_7'"),

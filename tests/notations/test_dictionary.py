@@ -102,6 +102,12 @@ def test_parts_are_in_the_dictionary_of_outputs():
     assert whole.symbols["outputs"].startswith(r"\frac{\partial c}{\partial W^{(1)}")
 
 
+@pytest.mark.parametrize("notation", ["Index", "foo", None])
+def test_a_notation_that_does_not_exist_has_no_dictionary(notation):
+    with pytest.raises(cr.ChainruleError, match=f"notation {notation!r} is not known"):
+        cr.derive(TWO_SIGMOID).dictionary(notation)
+
+
 SOFT_TARGETS = """net soft
 param W: n c
 param b: c
