@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from chainrule.emit.equations import refuse_unknown
 from chainrule.emit.form import Entry, Indexed
 from chainrule.emit.index import indexed
-from chainrule.emit.indexed import is_elementwise
 from chainrule.emit.outputs import by_output
 from chainrule.emit.plain import plain, plain_indices
 from chainrule.emit.symbols import Partial, Symbol, letter_of
@@ -18,6 +17,7 @@ from chainrule.emit.tex import label
 from chainrule.errors import ParameterError
 from chainrule.expr import Definition, Expr, postorder
 from chainrule.ops import OPS
+from chainrule.ops.record import is_elementwise
 from chainrule.plan.derived import Derived
 from chainrule.plan.layers import examples_axis
 

@@ -201,7 +201,8 @@ class Words:
 
     def substitution(self, names: Sequence[str]) -> tuple[str, str]:
         """Derivatives that were found before are put in."""
-        return SUBSTITUTION, f"{listed([math(n) for n in names])} was found above."
+        verb = "was" if len(names) == 1 else "were"
+        return SUBSTITUTION, f"{listed([math(n) for n in names])} {verb} found above."
 
 
 def _likewise(why: str, *, more: bool) -> str:

@@ -15,7 +15,8 @@ from chainrule.errors import ParameterError, did_you_mean
 from chainrule.explain.chains import Chain, chains
 from chainrule.explain.factors import Factor
 from chainrule.explain.finals import symbols_in
-from chainrule.explain.layout import STORED, beside, rows, wrapped
+from chainrule.explain.layout import STORED, beside, rows, shortened, wrapped
+from chainrule.explain.layout import width as columns
 from chainrule.explain.lines import FUNCTION, LEIBNIZ, Line
 from chainrule.explain.network import Network, shape_axes
 from chainrule.explain.rules import primed, sentence_text, shape_tex
@@ -287,12 +288,8 @@ def _needed(net: Network, whole: tuple[Chain, ...], names: list[str]) -> tuple[C
 
 def _section_lines(section: Section, width: int) -> Iterator[str]:
     shape = f"   {primed(plain(section.shape))}" if section.shape else ""
-    way = " → ".join(plain(w) for w in section.way)
-    yield (
-        beside(f"{plain(section.symbol)}{shape}", way, width)
-        if way
-        else f"{plain(section.symbol)}{shape}"
-    )
+    head = f"{plain(section.symbol)}{shape}"
+    yield beside(head, shortened(section.way, width - columns(head) - 2), width)
     for step in section.steps:
         for i, (upper, lower) in enumerate(rows(step.written, width - 4)):
             text = f"  = {upper}" if i == 0 else f"    {upper}"

@@ -112,8 +112,10 @@ class StepsReport:
         start = f"every line evaluated {at}: "
         if self.first is not None:
             return f"{start}NOT EQUAL\n{self.first}"
-        kinks = f"; {self.undecided} entries lie on kinks" if self.undecided else ""
-        return f"{start}equal ({self.lines} lines, {self.derivatives} derivatives{kinks})"
+        entries = "entry lies" if self.undecided == 1 else "entries lie"
+        kinks = f"; {self.undecided} {entries} on kinks" if self.undecided else ""
+        noun = "derivative" if self.derivatives == 1 else "derivatives"
+        return f"{start}equal ({self.lines} lines, {self.derivatives} {noun}{kinks})"
 
 
 def verify(

@@ -193,6 +193,18 @@ def test_each_shape_is_centred_beneath_its_factor():
             above, below = above + len(text), below + len(shape.replace(" ", ""))
 
 
+@pytest.mark.parametrize("room", [60, 80, 100])
+def test_a_long_way_to_the_loss_is_shortened_in_the_middle(room):
+    lines = [f"h_{i} = tanh(h_{i - 1})" for i in range(1, 40)]
+    net = "\n".join(["net deep", "param h_0:", *lines, "return square(h_39)"])
+    text = cr.derive(cr.parse_net(net)).steps("h_39").text(room)
+    assert "h₃₉ → L" in text
+    deep = cr.derive(cr.parse_net(net)).steps().text(room)
+    assert max(map(len, deep.splitlines())) <= room
+    assert "∂L/∂h₀" in deep
+    assert "→ … →" in deep
+
+
 def test_every_text_is_no_wider_than_the_terminal():
     for wide in (80, 100):
         lines = cr.derive(NET).steps().text(wide).splitlines()
@@ -286,3 +298,8 @@ def test_latex_goes_to_the_file_and_the_verdict_to_standard_error(capsys, tmp_pa
     assert (code, out) == (0, "")
     assert "equal (32 lines, 7 derivatives)" in err
     assert path.read_text("utf-8").count(r"\begin{enumerate}") == 7
+
+
+def test_one_derivative_is_not_plural():
+    report = cr.derive(cr.parse_net("net one\nparam w:\nreturn square(w)")).steps().check()
+    assert str(report).endswith("equal (2 lines, 1 derivative)")
