@@ -92,8 +92,7 @@ def derive(
     """
     from chainrule.derivation import derive as derivation
 
-    chosen = {"--latex": latex, "--python": python, "--text": text, "--json": json}
-    form = _one_of(chosen)
+    form = _one_of({"--latex": latex, "--python": python, "--text": text, "--json": json})
     _refuse_without_steps(steps, only, spelling, seed)
     _refuse_in_code(form, notation, dictionary)
     refuse_loss(output, [file], overwrite=overwrite)

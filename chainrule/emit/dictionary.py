@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from chainrule.emit.equations import refuse_unknown
 from chainrule.emit.form import Entry, Indexed
 from chainrule.emit.index import indexed
 from chainrule.emit.outputs import by_output
-from chainrule.emit.plain import plain, plain_indices
+from chainrule.emit.plain import plain, plain_indices, width
 from chainrule.emit.symbols import Partial, Symbol, letter_of
 from chainrule.emit.tex import label
 from chainrule.errors import ParameterError
@@ -124,17 +123,13 @@ def _array(row: Row) -> str:
 
 def _columns(lines: list[list[str]]) -> Iterator[str]:
     """Columns side by side; the last one goes on below where the line would be too long."""
-    widths = [max(_width(line[i]) for line in lines) for i in range(len(lines[0]) - 1)]
+    widths = [max(width(line[i]) for line in lines) for i in range(len(lines[0]) - 1)]
     indent = 2 + sum(width + 2 for width in widths)
     for line in lines:
-        cells = (x + " " * (n - _width(x)) for x, n in zip(line, widths, strict=False))
+        cells = (x + " " * (n - width(x)) for x, n in zip(line, widths, strict=False))
         last = textwrap.wrap(line[-1], max(WIDTH - indent, SLIMMEST)) or [""]
         yield ("  " + "  ".join([*cells, last[0]])).rstrip()
         yield from (" " * indent + more for more in last[1:])
-
-
-def _width(text: str) -> int:
-    return sum(not unicodedata.combining(c) for c in text)
 
 
 def dictionary(

@@ -31,7 +31,7 @@ from chainrule.ops.cross_entropy import plain_cross_entropy
 from chainrule.ops.record import ATOM, SUM
 from chainrule.plan.derived import Derived
 from chainrule.plan.layers import examples_axis
-from chainrule.plan.outputs import LOGITS, SOFTMAX, Split, split
+from chainrule.plan.outputs import LOGITS, SOFTMAX, Split, split, summed
 from chainrule.plan.program import LEAVES, program
 from chainrule.plan.simplify import simplify
 
@@ -67,14 +67,10 @@ def _below_softmax(value: Expr) -> Expr:
 def _counts_twice(axis: str, value: Expr) -> bool:
     """Whether the axis of the outputs counts something else below them."""
     return axis != "1" and any(
-        axis in (_over(node) if axis in node.axes else x.axes)
+        axis in (summed(node) if axis in node.axes else x.axes)
         for node in postorder(value)
         for x in node.inputs
     )
-
-
-def _over(node: Expr) -> tuple[str, ...]:
-    return tuple(dict(node.attrs).get("over") or ())
 
 
 def _rest(x: Expr, axis: str) -> tuple[str, ...]:
@@ -114,7 +110,7 @@ class _Parts:
         names = {e: n for e, n in definition.names().items() if e is not definition.root}
         self.inputs = [definition.input[name] for name in found.grads]
         self.value = how.kept[how.value]
-        self.mixed = self.value.op in SOFTMAX and how.outputs in _over(self.value)
+        self.mixed = self.value.op in SOFTMAX and how.outputs in summed(self.value)
         self.start = self.value.inputs[0] if self.mixed else self.value
         self.axis = PART if self.mixed else how.outputs  # what an output is called by
         self.names = {how.kept[e]: n for e, n in names.items() if e in how.kept}

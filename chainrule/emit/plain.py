@@ -114,6 +114,11 @@ def plain(line: str) -> str:
     return unicodedata.normalize("NFC", re.sub(r" +", " ", _apart(text)).strip())
 
 
+def width(text: str) -> int:
+    """How many columns a text takes: accents stand above the character before them."""
+    return sum(not unicodedata.combining(c) for c in text)
+
+
 def _accented(mark: str) -> Callable[[re.Match[str]], str]:
     """Puts a mark on the last letter of what an accent stands above."""
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
-from chainrule.emit.plain import plain
+from chainrule.emit.plain import plain, width
 from chainrule.explain.rules import primed
 from chainrule.explain.writing import Written
 
 STORED = "•"
-
-
-def width(text: str) -> int:
-    """How many columns a text takes: accents stand above the character before them."""
-    return sum(0 if unicodedata.combining(c) else 1 for c in text)
 
 
 def rows(written: Written, room: int) -> list[tuple[str, str]]:

@@ -10,13 +10,13 @@ from typing import Any
 
 from chainrule.emit.equations import equations
 from chainrule.emit.plain import plain
+from chainrule.emit.plain import width as columns
 from chainrule.emit.tex import label
 from chainrule.errors import ParameterError, did_you_mean
 from chainrule.explain.chains import Chain, chains
 from chainrule.explain.factors import Factor
 from chainrule.explain.finals import symbols_in
 from chainrule.explain.layout import STORED, beside, rows, shortened, wrapped
-from chainrule.explain.layout import width as columns
 from chainrule.explain.lines import FUNCTION, LEIBNIZ, Line
 from chainrule.explain.network import Network, shape_axes
 from chainrule.explain.rules import primed, sentence_text, shape_tex

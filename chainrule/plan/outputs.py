@@ -174,7 +174,7 @@ def _value(definition: Definition, gates: list[Expr], examples: str, axis: str) 
         if gate.op in SOFTMAX and axis in gate["over"] and _is_logarithmic(root, gates, gate):
             return LOGITS, gate.inputs[0]
         found.append(gate)
-        mixes = axis in set(gate.axes) and any(axis in _over(gate) for _ in "1")
+        mixes = axis in gate.axes and axis in summed(gate)
         if gate in names or gate.op in SOFTMAX or mixes:
             break
     if not found:
@@ -183,7 +183,8 @@ def _value(definition: Definition, gates: list[Expr], examples: str, axis: str) 
     return COSTS, found[-1]
 
 
-def _over(node: Expr) -> tuple[str, ...]:
+def summed(node: Expr) -> tuple[str, ...]:
+    """The axes that an operation runs over."""
     return tuple(dict(node.attrs).get("over") or ())
 
 

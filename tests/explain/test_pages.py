@@ -10,8 +10,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.cli import main
-from chainrule.emit.plain import plain
-from chainrule.explain.layout import rows, width
+from chainrule.emit.plain import plain, width
+from chainrule.explain.layout import rows
 from chainrule.explain.rules import primed
 from chainrule.explain.steps import Section, Steps
 from chainrule.ops import OPS, replaced
