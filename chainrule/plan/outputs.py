@@ -131,6 +131,9 @@ def _outputs_axis(
     if wide is None:
         what = "the cost is not a sum over examples of what one output value does"
         hint = "Derive it without the penalty, or name the axis of the examples"
+        if all(examples not in x.axes for x in definition.inputs):
+            what = f"no input has axis {examples!r}: there are no examples to split the cost by"
+            hint = "Name the axis that counts the examples"
         raise GraphError(what, where=definition.name, hint=hint)
     others = [axis for axis in wide.axes if axis != examples]
     if outputs is not None:
