@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from chainrule.emit.chain import refuse_arrays
 from chainrule.emit.equations import refuse_unknown
 from chainrule.emit.form import Entry, Indexed
 from chainrule.emit.index import indexed
@@ -146,6 +147,8 @@ def dictionary(
         ParameterError, GraphError: the network cannot be written in this notation.
     """
     refuse_unknown(notation)
+    if notation == "chain":
+        refuse_arrays(found)
     try:
         form = indexed(found)
     except ParameterError:

@@ -153,6 +153,10 @@ def _points(net: Network, seed: int, arrays: Mapping[str, object] | None) -> Ite
         known = len(wanted) == len(arrays)
         given = bind(wanted if known else definition.inputs, arrays, where=definition.name)
         given = {x.name: given[x.name] for x in wanted}
+        for name, array in given.items():
+            if not array.size:
+                what = f"{name} has shape {array.shape}: there is nothing to compare"
+                raise DataError(what, where=definition.name)
     graph = Graph([net.root], definition.inputs)
     for interval in INTERVALS:
         for attempt in range(ATTEMPTS):

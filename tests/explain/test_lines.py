@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -65,6 +66,12 @@ def test_every_line_equals_the_one_before_for_each_loss(loss):
 )  # fmt: skip
 def test_every_line_equals_the_one_before_in_other_networks(definition):
     assert_lines_equal(definition)
+
+
+def test_arrays_without_entries_are_refused():
+    steps = cr.derive(_two_sigmoid()).steps()
+    with pytest.raises(cr.ChainruleError, match=r"W_1 has shape \(0, 4\): there is nothing"):
+        steps.check(arrays={"W_1": np.zeros((0, 4))})
 
 
 def test_whole_powers_of_negative_numbers_are_compared():
