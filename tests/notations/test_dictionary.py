@@ -109,7 +109,7 @@ def test_a_notation_that_does_not_exist_has_no_dictionary(notation):
 
 
 def test_a_network_of_matrices_has_no_dictionary_of_the_chain():
-    with pytest.raises(cr.ChainruleError, match="notation 'chain': .* is not a number"):
+    with pytest.raises(cr.ChainruleError, match=r"notation 'chain': .* is not a number"):
         cr.derive(TWO_SIGMOID).dictionary("chain")
 
 
