@@ -96,6 +96,7 @@ def _family(name: str, group: Group, place: int) -> App:
         group=group,
         sort_key=place,
         default_parameter=Parameter(negative=()),
+        group_commands=Group("Commands", sort_key=0),
         group_parameters=Group("Options", sort_key=1),
         group_arguments=Group("Arguments", sort_key=0),
         result_action="return_value",

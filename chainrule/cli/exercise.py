@@ -84,7 +84,7 @@ def mark(
     answers: Annotated[Path | None, Parameter(name="ANSWERS")] = None,
     /,
     *,
-    answer: Annotated[tuple[str, ...], Parameter(metavar="a=…", negative=())] = (),
+    answer: Annotated[tuple[str, ...] | None, Parameter(metavar="a=…", negative=())] = None,
     json: Json = False,
 ) -> int:
     r"""Mark answers: points for each part, and what is wrong. Exit code 1 unless all are right.
@@ -99,7 +99,7 @@ def mark(
     Args:
         problem: The problem, FILE.md.
         answers: The answers, if they are in a file of their own.
-        answer: One answer, in place of the one in a file.
+        answer: One answer, in place of the one in a file; may be given several times.
     """
     from chainrule.cli.output import columns, show, show_json
     from chainrule.exercises.exercise import exercise_of
@@ -108,7 +108,10 @@ def mark(
     page = _read(problem)
     found = exercise_of(page)
     given = answers_in(page if answers is None else _read(answers))
-    given.update(_given(answer))
+    if answers is not None and not given:
+        hint = "Write each answer on a line of its own: Answer (a): …"
+        raise DataError("there are no answers in it", where=answers.name, hint=hint)
+    given.update(_given(answer or ()))
     marked = found.mark(given)
     if json:
         show_json(marked.json())

@@ -72,7 +72,7 @@ class Scene:
 
     def shape(self, x: Expr) -> tuple[int, ...]:
         """Sizes of the axes of `x`."""
-        return tuple(self.sizes[axis] for axis in x.axes)
+        return tuple(self.sizes.get(axis, 1) for axis in x.axes)
 
     def arriving(self, x: Expr) -> str:
         """What the derivative with respect to a value is called."""

@@ -274,12 +274,12 @@ def bias(draw: Draw, level: int) -> Problem:
     network = Network(_net(params, inputs, *lines), rows=rows)
     z = f"{data}{w} + {label(b)}" if rows else f"{w}{data} + {label(b)}"
     k, m = (2, 3) if level == 1 else (3, 4)
-    entries = [
-        [draw.whole(-4, 6) for _ in range(k if rows else m)] for _ in range(m if rows else k)
-    ]
+    at, picked = draw.whole(1, k), [0]
+    while not sum(picked):  # a sum of 0 could be had for nothing
+        grid = [[draw.whole(-4, 6) for _ in range(m)] for _ in range(k)]
+        picked = grid[at - 1]
+    entries = [list(row) for row in zip(*grid, strict=True)] if rows else grid
     body = r" \\ ".join(" & ".join(map(str, row)) for row in entries)
-    at = draw.whole(1, k)
-    picked = [row[at - 1] for row in entries] if rows else entries[at - 1]
     total, one = Fraction(sum(picked)), "row" if rows else "column"
     db = r"\vec{1}^\intercal G" if rows else r"G\vec{1}"
     given = (

@@ -5,18 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 from chainrule.errors import ChainruleError, FormulaError, ShapeError
-from chainrule.exercises.diagnosis import Finding, close, searched, simple
+from chainrule.exercises.attempt import Attempt
+from chainrule.exercises.diagnosis import Finding, close, searched
 from chainrule.exercises.mark import MISSING, PARTLY, RIGHT, UNREAD, WRONG, Mark, PartMark
 from chainrule.exercises.network import Network
 from chainrule.exercises.parts import Formula, Own, Part, Problem, Shape, Value
-from chainrule.exercises.reading import LONGEST, Number, Reading, bare, number, readings, shape_of
+from chainrule.exercises.reading import LONGEST, Number, bare, number, readings, shape_of
 from chainrule.run.bind import Array
 from chainrule.texmath import name as canonical
 
 EMPTY = re.compile(r"[\s_.…?–—-]*")
-FOLLOWS = "right with your own answer to an earlier part"
+
+
+class Verdict(NamedTuple):
+    """What an answer is, the mistake in it, and what is to be said."""
+
+    verdict: str
+    finding: Finding | None = None
+    says: str = ""
+
+
+FOLLOWS = Verdict(RIGHT, says="Right with your own answer to an earlier part.")
+
+
+def _wrong(finding: Finding) -> Verdict:
+    return Verdict(WRONG, finding, finding.says)
 
 
 class Marking:
@@ -51,15 +67,16 @@ class Marking:
             return PartMark(label, MISSING, 0, part.points)
         try:
             if isinstance(part, Formula):
-                verdict, finding, says = self._formula(part, answer)
+                found = self._formula(part, answer)
             elif isinstance(part, Value):
-                verdict, finding, says = self._value(label, part, answer)
+                found = self._value(label, part, answer)
             else:
-                verdict, finding, says = _shape(part, answer)
+                found = _shape(part, answer)
         except ChainruleError as error:
             if isinstance(part, Value):
                 self.numbers[label] = part.value(self.numbers)
             return PartMark(label, UNREAD, 0, part.points, says=str(error), answer=answer)
+        verdict, finding, says = found
         points = part.points if verdict == RIGHT else _kept(part.points, finding)
         if verdict == WRONG and points:
             verdict = PARTLY
@@ -68,7 +85,7 @@ class Marking:
 
     # formulas
 
-    def _formula(self, part: Formula, answer: str) -> tuple[str, Finding | None, str]:
+    def _formula(self, part: Formula, answer: str) -> Verdict:
         network = self.problem.network
         assert network is not None
         asked = [p.of for p in self.problem.parts if isinstance(p, Formula)]
@@ -84,17 +101,15 @@ class Marking:
         self.own[part.of] = best.values
         if right is not None:
             foreign = self._foreign(part, right)
-            if foreign is None:
-                return RIGHT, None, ""
-            return WRONG, foreign, foreign.says
+            return Verdict(RIGHT) if foreign is None else _wrong(foreign)
         if self._follows(network, part, usable):
-            return RIGHT, None, f"{FOLLOWS[0].upper()}{FOLLOWS[1:]}."
+            return FOLLOWS
         finding = best.finding()
         if finding is None:
             called = network.called(part.of)
             said = f"your {called} is not the derivative, and no usual mistake alone explains it"
-            return WRONG, None, said + best.evidence()
-        return WRONG, finding, finding.says
+            return Verdict(WRONG, says=said + best.evidence())
+        return _wrong(finding)
 
     def _foreign(self, part: Formula, attempt: Attempt) -> Finding | None:
         """The finding if a right answer has names that the question rules out."""
@@ -124,70 +139,23 @@ class Marking:
 
     # numbers
 
-    def _value(self, label: str, part: Value, answer: str) -> tuple[str, Finding | None, str]:
+    def _value(self, label: str, part: Value, answer: str) -> Verdict:
         given = number(answer)
         before = dict(self.numbers)
         self.numbers[label] = given.value
         true = part.value(self.problem.numbers)
         follows = part.value(before)
         if agrees(given, true, part.places):
-            return RIGHT, None, ""
+            return Verdict(RIGHT)
         if follows != true and agrees(given, follows, part.places):
-            return RIGHT, None, f"{FOLLOWS[0].upper()}{FOLLOWS[1:]}."
+            return FOLLOWS
         finding = _slip(part, given, (true, follows), (self.problem.numbers, before))
         if finding is None:
-            return WRONG, None, _coarse(given, true, part.places)
-        return WRONG, finding, finding.says
+            return Verdict(WRONG, says=_coarse(given, true, part.places))
+        return _wrong(finding)
 
 
-class Attempt:
-    """One reading of a formula at the points.
-
-    Attributes:
-        values: of the formula; None if it has none.
-        true: the right ones.
-        error: why it has no value.
-    """
-
-    def __init__(self, network: Network, of: str, earlier: Sequence[str], reading: Reading) -> None:
-        self.network, self.of, self.earlier, self.reading = network, of, earlier, reading
-        self.error: ChainruleError | None = None
-        self.values: list[Array] | None = None
-        self.names: set[str] = set()
-        try:
-            shape = network.presented(of)
-            everywhere = [network.names_at(i, earlier) for i in range(len(network.points))]
-            self.values = [reading.value(names, shape) for names in everywhere]
-            self.names = set(everywhere[0])
-        except ChainruleError as error:
-            self.error = error
-        self.true = network.true(of)
-        self.right = self.values is not None and all(
-            close(v, t) for v, t in zip(self.values, self.true, strict=True)
-        )
-
-    def at(self, network: Network, arrays: Mapping[str, Array]) -> Array:
-        """The value of the formula, from arrays of the inputs of a network."""
-        own = {o: network.truth(o, arrays) for o in self.earlier}
-        return self.reading.value(network.names(arrays, own), network.presented(self.of))
-
-    def finding(self) -> Finding | None:
-        """The mistake, if it is one that has a name."""
-        assert self.values is not None
-        found = simple(self.network.called(self.of), self.values, self.true)
-        return found or searched(self.network, self.of, self.at)
-
-    def evidence(self) -> str:
-        """Shapes, if these differ."""
-        assert self.values is not None
-        yours, true = self.values[0].shape, self.true[0].shape
-        if yours == true:
-            return ""
-        both = (" × ".join(map(str, s)) or "a number" for s in (yours, true))
-        return ": it is {}, with the sizes used here, and should be {}".format(*both)
-
-
-def _without_value(found: Sequence[Attempt]) -> tuple[str, Finding | None, str]:
+def _without_value(found: Sequence[Attempt]) -> Verdict:
     """What to say of a formula whose factors do not fit together.
 
     Raises:
@@ -204,8 +172,8 @@ def _without_value(found: Sequence[Attempt]) -> tuple[str, Finding | None, str]:
     finding = searched(first.network.square(), first.of, first.at)
     told = f"{first.error}"
     if finding is None:
-        return WRONG, None, told
-    return WRONG, finding, f"{told}\n{finding.says}"
+        return Verdict(WRONG, says=told)
+    return Verdict(WRONG, finding, f"{told}\n{finding.says}")
 
 
 def _known(network: Network, earlier: Sequence[str]) -> list[str]:
@@ -263,20 +231,16 @@ def _slip(
     return None
 
 
-def _shape(part: Shape, answer: str) -> tuple[str, Finding | None, str]:
+def _shape(part: Shape, answer: str) -> Verdict:
     given = shape_of(answer)
     if given == part.shape:
-        return RIGHT, None, ""
+        return Verdict(RIGHT)
     if given == part.shape[::-1]:
-        return (
-            WRONG,
-            Finding("transposed", "rows and columns are exchanged"),
-            ("rows and columns are exchanged"),
-        )
+        return _wrong(Finding("transposed", "rows and columns are exchanged"))
     if tuple(n for n in given if n != 1) == tuple(n for n in part.shape if n != 1):
         says = "the sizes are right, but a side of length 1 is missing or stands elsewhere"
-        return WRONG, Finding("shape", says), says
-    return WRONG, None, ""
+        return _wrong(Finding("shape", says))
+    return Verdict(WRONG)
 
 
 def _kept(points: int, finding: Finding | None) -> int:

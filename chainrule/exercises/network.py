@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from chainrule.derivation import Derivation, derive
 from chainrule.diagnose.recognise import values_at
-from chainrule.differentiate import Gradients, reverse, substitute
+from chainrule.differentiate import reverse, substitute
 from chainrule.expr import Definition, Expr, Spec, input_
 from chainrule.netfile import parse_net
 from chainrule.run.bind import Array
@@ -20,6 +20,7 @@ SIZES = {"m": 5, "n": 3, "k": 4, "c": 2}
 """All different, so that a missing transpose cannot fit by accident."""
 SQUARE = 4  # what all sizes are where a formula whose shapes do not fit is to have a value
 OWN = "own"
+LEAST, MOST = 1e-5, 1e4  # of derivatives whose digits can be compared
 
 Names = dict[str, Array]
 """Arrays by canonical name, numbers without axes and matrices with two."""
@@ -61,11 +62,6 @@ class Network:
         }
 
     @functools.cached_property
-    def derivation(self) -> Derivation:
-        """Both passes."""
-        return derive(self.definition)
-
-    @functools.cached_property
     def printed(self) -> Derivation:
         """Both passes, as they are printed."""
         return derive(self.shown)
@@ -96,21 +92,15 @@ class Network:
 
     def presented(self, of: str) -> tuple[int, ...]:
         """The shape that a value has in the problem: a row or column has two sides."""
-        return self._sides(self.named[of].axes)
-
-    def _sides(self, axes: Sequence[str]) -> tuple[int, ...]:
-        sizes = tuple(self.size(a) for a in axes)
-        if len(sizes) != 1:
-            return sizes
-        lies = (axes[0] == "m") != self.rows
-        return (1, *sizes) if lies else (*sizes, 1)
+        return tuple(self.size(a) for a in self.letters(of))
 
     def letters(self, of: str) -> tuple[str, ...]:
         """The shape in letters: ("k", "1"); () for a number."""
         axes = self.named[of].axes
         if len(axes) != 1:
             return tuple(axes)
-        return ("1", axes[0]) if (axes[0] == "m") != self.rows else (axes[0], "1")
+        lies = (axes[0] == "m") != self.rows
+        return ("1", axes[0]) if lies else (axes[0], "1")
 
     def names(self, arrays: Mapping[str, Array], own: Mapping[str, Array] | None = None) -> Names:
         """What an answer may name at a point: inputs, values, sizes, and derivatives.
@@ -142,27 +132,34 @@ class Network:
         axes = {a for x in self.definition.inputs for a in x.axes if a in self.sizes}
         return {a: self.sizes[a] for a in sorted(axes)}
 
-    def pulled(self, of: str, follows: str = "") -> Expr:
+    def _derivative(self, of: str, follows: str) -> Expr:
         """The derivative of the loss by a value; from that by a later one if one is given.
 
         The later one's derivative is then the input `OWN`.
         """
-        if not follows:
-            return self._received(self.definition.root, None, of)
-        later = self.named[follows]
-        return self._received(later, input_(OWN, Spec(later.axes, later.sizes)), of)
-
-    def _received(self, root: Expr, seed: Expr | None, of: str) -> Expr:
-        target = self.named[of]
-        leaves = [x for x in self.definition.inputs if x.kind == "float"]
-        found: Gradients = reverse(root, leaves, seed=seed)
-        return found.wrt[target] if target in found.wrt else found.cotangents[target]
+        key = (of, follows)
+        if key not in self._derivatives:
+            root, seed = self.definition.root, None
+            if follows:
+                root = self.named[follows]
+                seed = input_(OWN, Spec(root.axes, root.sizes))
+            leaves = [x for x in self.definition.inputs if x.kind == "float"]
+            found = reverse(root, leaves, seed=seed)
+            target = self.named[of]
+            by_input = target in found.wrt
+            self._derivatives[key] = (found.wrt if by_input else found.cotangents)[target]
+        return self._derivatives[key]
 
     def true(self, of: str) -> list[Array]:
         """The derivative by a value at each of the points."""
         if of not in self._true:
             self._true[of] = [self.truth(of, p) for p in self.points]
         return self._true[of]
+
+    def moderate(self, names: Iterable[str]) -> bool:
+        """Whether derivatives are neither huge nor, at most of the points, next to nothing."""
+        sizes = [[float(np.max(np.abs(t))) for t in self.true(of)] for of in names]
+        return all(max(s) <= MOST and sorted(s)[1] >= LEAST for s in sizes)
 
     def names_at(self, number: int, earlier: Sequence[str]) -> Names:
         """What an answer may name at one of the points."""
@@ -183,22 +180,16 @@ class Network:
             follows: a later value whose derivative is taken to be `own`.
             own: in the shape that it has in the problem.
         """
-        pulled = self._compiled(of, follows if own is not None else "")
+        derivative = self._derivative(of, follows if own is not None else "")
         inputs = list(self.definition.inputs)
         point = dict(arrays)
         if own is not None and follows:
             later = self.named[follows]
             inputs.append(input_(OWN, Spec(later.axes, later.sizes)))
             point[OWN] = own.reshape([self.size(a) for a in later.axes])
-        [[value]] = values_at([pulled], inputs, [point])
+        [[value]] = values_at([derivative], inputs, [point])
         shape = tuple(self.size(a) for a in self.named[of].axes)
         return np.broadcast_to(np.asarray(value), shape).reshape(self.presented(of))
-
-    def _compiled(self, of: str, follows: str) -> Expr:
-        key = (of, follows)
-        if key not in self._pulled:
-            self._pulled[key] = self.pulled(of, follows)
-        return self._pulled[key]
 
     @functools.cached_property
     def _true(self) -> dict[str, list[Array]]:
@@ -209,7 +200,7 @@ class Network:
         return {}
 
     @functools.cached_property
-    def _pulled(self) -> dict[tuple[str, str], Expr]:
+    def _derivatives(self) -> dict[tuple[str, str], Expr]:
         return {}
 
     def cut(self, of: str) -> Network:

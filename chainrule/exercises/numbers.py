@@ -33,11 +33,9 @@ def gradient_step(draw: Draw, level: int) -> Problem:
     places = 3 if before.denominator % 3 == 0 else None  # thirds are asked for in decimals
     xs = [Fraction(x) for x in draw.several(range(-2, 4), m)]
     w, b = Fraction(draw.pick((-1, 1, 2))), Fraction(draw.pick((0, 1)) if level > 1 else 0)
-    misses = [Fraction(draw.whole(-2, 2)) for _ in xs]
-    if not any(e * x for e, x in zip(misses, xs, strict=True)):
-        misses = [Fraction(2 if x > 0 else 1) for x in xs]
-    if not sum(misses):
-        misses[0] += 1
+    misses = [Fraction(0)] * m
+    while not sum(misses) or not sum(e * x for e, x in zip(misses, xs, strict=True)):
+        misses = [Fraction(draw.whole(-2, 2)) for _ in xs]  # until no derivative is 0
     ys = [w * x + b - e for x, e in zip(xs, misses, strict=True)]
     rate = draw.pick(RATES)
     dw = 2 * before * sum(e * x for e, x in zip(misses, xs, strict=True))

@@ -101,43 +101,47 @@ OUTER = (
 )
 
 
+TRIES = 50  # until functions of functions have values that are neither huge nor next to nothing
+
+
 def chain_rule(draw: Draw, level: int) -> Problem:
     """h(x) = g(f(x)), at level 3 with a third function: the derivatives on the way, and h′(x)."""
-    x, u, v, h = draw.pick((("x", "u", "v", "h"), ("t", "s", "r", "y"), ("x", "a", "q", "z")))
+    for _ in range(TRIES):
+        problem = _composed(draw, level)
+        assert problem.network is not None
+        if problem.network.moderate(p.of for p in problem.parts if isinstance(p, Formula)):
+            break
+    return problem
+
+
+def _composed(draw: Draw, level: int) -> Problem:
+    """One problem about functions of functions."""
+    names = list(draw.pick((("x", "u", "v", "h"), ("t", "s", "r", "y"), ("x", "a", "q", "z"))))
+    if level < 3:
+        names.pop(2)
     p, q = draw.whole(2, 5), draw.whole(1, 4)
-    put = {"x": x, "p": p, "q": q, "2p": 2 * p}
-    inner = [t.format(**put) for t in draw.pick(INNER)]
-    outer = draw.several(OUTER, 2)
-    middle = [t.format(u=u) for t in outer[0]]
-    last = [t.format(u=v if level == 3 else u) for t in outer[1]]
-    lines, shown = [f"{u} = {inner[0]}"], [f"{u} &= {inner[1]}"]
-    if level == 3:
-        lines.append(f"{v} = {middle[0]}")
-        shown.append(f"{v} &= {middle[1]}")
-    lines.append(f"{h} = {last[0]}")
-    shown.append(f"{h} &= {last[1]}")
+    x, h = names[0], names[-1]
+    functions = [[t.format(x=x, p=p, q=q, **{"2p": 2 * p}) for t in draw.pick(INNER)]]
+    for name, outer in zip(names[1:-1], draw.several(OUTER, 2), strict=False):
+        functions.append([t.format(u=name) for t in outer])
+    pairs = list(zip(names[1:], functions, strict=True))
+    lines = [f"{name} = {f[0]}" for name, f in pairs]
     net = "\n".join(["net exercise", f"input {x}:", "", *lines, f"loss = 1 * {h}", "return loss"])
-    network = Network(net, loss=h)
-    given = f"Here {symbol(h)} is a function of {symbol(x)}:\n\n{display(shown)}"
-    factors = [last[2], middle[2], inner[2]] if level == 3 else [last[2], inner[2]]
-    names = [v, u, x] if level == 3 else [u, x]
-    way = " \\cdot ".join(
-        rf"\frac{{d{a}}}{{d{b}}}" for a, b in zip([h, *names], names, strict=False)
-    )
-    parts = []
-    for i, name in enumerate(names):
-        answer = r" \cdot ".join(factors[: i + 1])
-        rate = rf"\frac{{d{h}}}{{d{name}}}"
-        points = 4 if name == x else 2
-        why = f"${rate} = {answer}$."
-        if name == x:
-            why = f"By the chain rule ${rate} = {way} = {answer}$."
-        follows = names[i - 1] if i else ""
-        parts.append(Formula(f"Find ${rate}$.", points, name, answer, follows, solution=why))
-    asked = parts if level < 3 else parts[1:]
-    if level == 3:
-        asked = [replace(parts[1], follows=""), parts[2]]
-    return Problem("The chain rule", given, tuple(asked), network)
+    shown = display([f"{name} &= {f[1]}" for name, f in pairs])
+    given = f"Here {symbol(h)} is a function of {symbol(x)}:\n\n{shown}"
+    parts: list[Formula] = []
+    for at in range(len(names) - 2, -1, -1):
+        answer = r" \cdot ".join(f[2] for f in reversed(functions[at:]))
+        rate = rf"\frac{{d{h}}}{{d{names[at]}}}"
+        steps = zip(names[:at:-1], names[-2 : at - 1 if at else None : -1], strict=True)
+        way = r" \cdot ".join(rf"\frac{{d{a}}}{{d{b}}}" for a, b in steps)
+        why = f"${rate} = {answer}$." if not parts else f"${rate} = {way} = {answer}$."
+        follows = parts[-1].of if parts else ""
+        points = 2 if at else 4
+        parts.append(Formula(f"Find ${rate}$.", points, names[at], answer, follows, solution=why))
+    if level == 3:  # the last function alone is not asked for
+        parts = [replace(parts[1], follows=""), *parts[2:]]
+    return Problem("The chain rule", given, tuple(parts), Network(net, loss=h))
 
 
 HALVES = (

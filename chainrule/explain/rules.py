@@ -139,7 +139,7 @@ class Words:
             return _FAMILIES[node.op]
         else:
             name = node.op.replace("_", " ")
-            return f"derivative of {name}", f"From its record ({OPS[node.op].source})."
+            return f"derivative of {name}", f"From the table of operations ({OPS[node.op].source})."
         return rule, _likewise(why, more=more)
 
     def still(self, node: Expr) -> tuple[str, str]:
@@ -153,7 +153,8 @@ class Words:
         if node in set(postorder(part)) and not besides.intersection(node.inputs):
             y = self.value(node)
             return OUTPUT_FORM, f"The value {y} that is stored already is enough {source}."
-        return f"derivative of {node.op.replace('_', ' ')}", f"From its record {source}."
+        known = f"From the table of operations {source}."
+        return f"derivative of {node.op.replace('_', ' ')}", known
 
     def _product(self, node: Expr, moving: list[int]) -> tuple[str, str]:
         if len(moving) == 2:

@@ -43,6 +43,9 @@ def test_answers_stand_in_the_file_or_in_one_of_their_own(cr, problem, tmp_path)
     own.write_text("\n".join(f"Answer ({p[0]}): {p[2:]}" for p in RIGHT), "utf-8")
     assert cr("exercise", "mark", problem, own).code == 0
     assert cr("exercise", "mark", problem).code == 1
+    own.write_text("a: 2/m (ŷ - y)", "utf-8")
+    refused = cr("exercise", "mark", problem, own)
+    assert (refused.code, "Answer (a): …" in refused.err) == (3, True)
     assert cr("exercise", "mark", filled, "--answer", "b=y").code == 1
 
 

@@ -119,3 +119,14 @@ def test_the_same_seed_gives_the_same_report():
     assert first == second
     assert first.json() == second.json()
     assert first != other
+
+
+def test_an_axis_of_one_entry_is_no_obstacle():
+    """Files may call such an axis 1, as in w_2: 1 k."""
+    report = cr.check_backward(
+        cr.parse_net(
+            "net n\nparam w: 1 n\ninput X: n m\ninput y: 1 m\nz = w @ X\nreturn mse(z, y)"
+        ),
+        lambda w, X, y: {"w": (w @ X - y) @ X.T / X.shape[1] + X[:1, :1] * 0 + w * 1e-3},
+    )
+    assert [mistake.parameter for mistake in report.mistakes] == ["w"]

@@ -94,12 +94,13 @@ RIGHT = {
     ("activation-derivative", 1, 2, "a"): ["1 - np.exp(-s)", "1 - e^{-s}", "1-1/e^s"],
     ("activation-derivative", 1, 1, "a"): ["a - a^2", "a*(1-a)", "a(1-a)", "a - a**2", "a'=a(1-a)"],
     ("chain-rule", 0, 2, "b"): [
-        r"-(2x + 5)e^{-u}",
-        "-(2*x+5)*np.exp(-u)",
-        "-(2*x+5)*np.exp(-(x**2 + 5*x))",
-        "-e^{-(x^2+5x)}(2x+5)",
+        r"\sigma(u)(1 - \sigma(u))(2x + 5)",
+        "sigmoid(u) * (1 - sigmoid(u)) * (2*x + 5)",
+        "h(1-h)(2x+5)",
+        r"\sigma'(x^2 + 5x) \cdot (2x + 5)",
         "dh/du * (2x+5)",
         r"\frac{dh}{du}(2x + 5)",
+        "(2*x + 5) * np.exp(-u) / (1 + np.exp(-u))**2",
     ],
     ("chain-net", 1, 1, "c"): [
         "dL/da_1 a_1 (1 - a_1) x",
@@ -220,11 +221,11 @@ WRONG = {
     ("bias", 0, 1, "a"): ["np.mean(G, axis=1)", "G", "G.sum()", "G.sum(0)"],
     ("activation-derivative", 1, 1, "a"): ["a", "1 - a", "a(1+a)", "1 - a^2", "a^2(1-a)"],
     ("chain-rule", 0, 2, "b"): [
-        "e^{-u}(2x+5)",
-        "-e^{-u}",
-        "-(2x)e^{-u}",
+        "h(1 - h)",
         "2x + 5",
-        "-(2x+5)e^{-x}",
+        "h(2x+5)",
+        "h(1-h)(2x)",
+        r"\sigma(x)(1-\sigma(x))(2x+5)",
     ],
     ("chain-net", 1, 1, "c"): [
         "da_1 * x",

@@ -66,3 +66,12 @@ def test_wrong_answers_are_rejected():
             pytest.fail(f"not read: {exercise} ({label}) {answer}")
     assert accepted == []
     assert count >= 200
+
+
+def test_nine_of_ten_wrong_answers_get_their_mistake_named():
+    """Every sixth of them: the search for a mistake takes a fraction of a second each."""
+    wrong = [answer for answer in wrong_answers() if far_from_right(*answer)][::6]
+    marks = [exercise.mark({label: answer})[label] for exercise, label, answer in wrong]
+    assert len(marks) >= 50
+    assert sum(bool(mark.kind) for mark in marks) >= 0.9 * len(marks)
+    assert all(mark.points < mark.out_of for mark in marks)

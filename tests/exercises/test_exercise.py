@@ -9,7 +9,7 @@ import chainrule as cr
 from chainrule.exercises.parts import Formula, Shape, Value
 from chainrule.exercises.topics import TOPICS
 
-MADE = [(topic, seed, level) for topic in TOPICS for level in (1, 2, 3) for seed in (0, 1, 2)]
+MADE = [(topic, seed, level) for topic in TOPICS for level in (1, 2, 3) for seed in (0, 1)]
 
 
 def right_answers(exercise):
@@ -47,7 +47,7 @@ def test_a_problem_is_the_same_on_every_machine():
     }
 
 
-PINNED = ("21/8", "-1/2", "1/4", "21/20", "39/40")
+PINNED = ("3/4", "-7/4", "-1/2", "47/40", "21/20")
 
 
 @pytest.mark.parametrize(("topic", "seed", "level"), MADE)
@@ -91,3 +91,32 @@ def test_numbers_are_short_when_they_are_computed_by_hand():
 def test_what_there_is_not_is_refused(arguments, message):
     with pytest.raises(cr.ChainruleError, match=message):
         cr.exercise(*arguments)
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_no_derivative_is_so_small_or_large_that_anything_would_do(topic):
+    for level in (1, 2, 3):
+        for seed in range(5):
+            problem = cr.exercise(topic, seed, level).problem
+            formulas = [p.of for p in problem.parts if isinstance(p, Formula)]
+            assert problem.network is None or problem.network.moderate(formulas), (seed, level)
+            if topic == "gradient-step":
+                assert problem.numbers["b"] != 0
+                assert problem.numbers["c"] != 0
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_an_answer_that_says_nothing_is_never_right(topic):
+    for level in (1, 3):
+        exercise = cr.exercise(topic, 11, level)
+        pairs = zip(exercise.problem.labels, exercise.problem.parts, strict=True)
+        for label in [label for label, part in pairs if isinstance(part, Formula)]:
+            for answer in ("0", "1", "-1", "m", "y", "X"):
+                assert not _accepted(exercise, label, answer)
+
+
+def _accepted(exercise, label, answer):
+    try:
+        return exercise.judge(label, answer)
+    except cr.ChainruleError:
+        return False

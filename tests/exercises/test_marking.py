@@ -1,6 +1,7 @@
 """Marks: partial credit with its reason, follow-on errors once, nothing unreadable passed over."""
 
 import json
+import re
 import time
 
 import pytest
@@ -30,7 +31,7 @@ DIAGNOSED = (
     ("b", "-A.T @ dy_hat", "sign", 1, "wrong sign in every entry"),
     ("b", "dy_hat.T @ A", "transposed", 1, "comes out transposed"),
     ("b", "Z.T @ dy_hat", "wrong cached value", 1, "computed with Z where A belongs"),
-    ("c", "dy_hat @ v_2.T", "missing derivative", 1, "without the derivative of tanh"),
+    ("c", "dy_hat @ v_2.T", "missing derivative", 1, "without tanh′(Z)"),
     ("c", "(dy_hat @ v_2.T) * (1 - Z**2)", "derivative at wrong value", 1,
      "with Z where A belongs in tanh′(Z)"),
     ("d", "U.T @ A", "", 0, "no usual mistake alone explains it"),
@@ -73,17 +74,25 @@ def test_a_new_mistake_after_an_old_one_still_costs(layers):
 
 
 def test_a_follow_on_number_is_computed_with_the_own_number(step):
-    mark = step.mark({"b": "-1", "d": "1.1"})  # -1/2 is right, and then 1.05
+    mark = step.mark({"b": "-3.5", "d": "1.35"})  # -7/4 is right, and then 1.175
     assert mark["b"].says == "it is twice what it should be"
     assert mark["d"].verdict == "right"
-    assert step.mark({"d": "1.1"})["d"].verdict != "right"
+    assert step.mark({"d": "1.35"})["d"].verdict != "right"
 
 
 def test_slips_with_numbers_are_named(step):
-    assert "averaged" in step.mark({"b": "-2"})["b"].says or step.mark({"b": "-4"})["b"].points == 2
-    assert step.mark({"d": "0.95"})["d"].says == "the step goes up: it is minus the gradient"
-    assert step.mark({"d": "0.05"})["d"].says == "this is the change, not the new value"
-    assert step.mark({"d": "1.5"})["d"].says == "the learning rate is missing"
+    for label, answer, says in (
+        ("b", "-3.5", "it is twice what it should be"),
+        ("b", "1.75", "the sign is wrong"),
+        ("b", "-0.5", "the inner derivative is missing: each error is to be multiplied by its x"),
+        ("b", "-7", "averaged|in front of the sum"),
+        ("d", "0.825", "the step goes up: it is minus the gradient"),
+        ("d", "0.175", "this is the change, not the new value"),
+        ("d", "2.75", "the learning rate is missing"),
+    ):
+        part = step.mark({label: answer})[label]
+        assert re.search(says, part.says), (answer, part.says)
+        assert 0 < part.points < part.out_of
 
 
 UNREAD = (
