@@ -207,7 +207,7 @@ def closest(name: str, known: Iterable[str]) -> str:
     return next(iter(exact or difflib.get_close_matches(name, pool, n=1, cutoff=0.6)), "")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """``"Did you mean 'sigmoid'?"`` or "" if nothing is near."""
-    near = closest(name, known)
+    near = closest(str(name), known)
     return f"Did you mean {near!r}?" if near else ""

@@ -500,3 +500,9 @@ def test_a_parsed_network_can_be_derived():
     net = parse_net(VALID)
     gradients = reverse(net.root, [net.input["W_1"]])
     assert gradients.wrt[net.input["W_1"]].axes == parse_axes("k n").axes
+
+
+def test_an_axis_without_quotes_is_named_as_one():
+    text = "param W: n k\ninput X: m n\nreturn sum(sum(X @ W, over=k))"
+    with pytest.raises(FormulaError, match=r"'k' is not known\. Axes stand in quotes"):
+        parse_net(text)

@@ -19,6 +19,7 @@ from chainrule.expr import Axes, Expr
 from chainrule.run.keyed import uniform_like
 
 BLOCKS = 16  # of a sum: so many of its partial sums are looked at where rounding is simulated
+EXACT_INTEGERS = 2.0**53  # below it float64 holds every whole number (IEEE 754)
 Primitive = Callable[..., Named]
 
 
@@ -37,9 +38,15 @@ def _pointwise(function: Callable[..., Array], rounds: bool = True) -> Primitive
     def apply(run: Run, node: Expr, *xs: Named) -> Named:
         axes = _common(node, *xs)
         result = Named(function(*(_number(x.at(axes)) for x in xs)), axes)
-        return run.rounded(result) if rounds else result
+        exact = not rounds or all(_whole(x.array) for x in (result, *xs))
+        return result if exact else run.rounded(result)
 
     return apply
+
+
+def _whole(x: Array) -> bool:
+    """Whether `x` is one whole number that floats hold exactly: 4 − 1 is 3, not nearly 3."""
+    return x.ndim == 0 and bool(x == np.rint(x)) and bool(abs(x) < EXACT_INTEGERS)
 
 
 def _log1p(z: Array) -> Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from chainrule.cli.options import Json, Seed, network_file
-from chainrule.errors import ChainruleError, GraphError, ParameterError
+from chainrule.errors import GraphError
 
 if TYPE_CHECKING:
     from chainrule.check.report import Report
     from chainrule.diagnose.report import BackwardReport
     from chainrule.expr import Definition
-
-MODULE = "chainrule_checked_file"  # what the file of the user is called while it runs
 
 
 def check(
@@ -51,16 +47,18 @@ def check(
     """
     from chainrule.cli.backward import pairs, reports
     from chainrule.cli.output import show, show_json
+    from chainrule.cli.userfile import blamed, run_file
     from chainrule.netfile import define
 
     path = network_file(file, ".net", ".py")
-    module = None if path.suffix == ".net" else _run(path)
+    module = None if path.suffix == ".net" else run_file(path)
     by_hand = [] if module is None else pairs(module)
     if module is None:
         found = [define(path)]
     else:
         used = [pair.forward for pair in by_hand]
-        found = list(_definitions(module, used))
+        with blamed(path):
+            found = list(_definitions(module, used))
         if not found and not by_hand:
             hint = 'Annotate every parameter with its axes: def loss(w: "n", X: "m n", y: "m")'
             raise GraphError(f"{path.name} holds no function annotated with axes", hint=hint)
@@ -107,6 +105,7 @@ def _definitions(module: ModuleType, used: list[Any]) -> Iterator[Definition]:
     Raises:
         ChainruleError: one of them is wrong.
     """
+    from chainrule.cli.userfile import is_definition
     from chainrule.expr import Definition
     from chainrule.netfile import define
 
@@ -115,57 +114,5 @@ def _definitions(module: ModuleType, used: list[Any]) -> Iterator[Definition]:
             continue
         if isinstance(value, Definition):
             yield value
-        elif _is_definition(value, module):
+        elif is_definition(value, module):
             yield define(value)
-
-
-def _run(path: Path) -> ModuleType:
-    """Run the file that the user named, once, and return what it defines."""
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location(MODULE, path)
-    assert spec is not None  # a path that ends in .py
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[MODULE] = module
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            spec.loader.exec_module(module)
-    except ChainruleError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise ParameterError(_place(error, path)) from error
-    finally:
-        sys.path.remove(str(path.resolve().parent))
-        del sys.modules[MODULE]
-    return module
-
-
-def _place(error: BaseException, path: Path) -> str:
-    """``net.py line 3: NameError: …``: the innermost line of the file itself."""
-    line, trace = getattr(error, "lineno", 0), error.__traceback__
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename).resolve() == path.resolve():
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return f"{path.name} line {line}: {type(error).__name__}: {error}"
-
-
-def _is_definition(value: Any, module: ModuleType) -> bool:
-    """Whether it is a function of this file all of whose inputs are annotated with text."""
-    import inspect
-
-    if not inspect.isfunction(value) or value.__module__ != module.__name__:
-        return False
-    quoted = bool(value.__code__.co_flags & _future_annotations())
-    inputs = [p for p in inspect.signature(value).parameters.values() if p.default is p.empty]
-    return bool(inputs) and all(
-        isinstance(p.annotation, str) and (not quoted or p.annotation[:1] in "'\"") for p in inputs
-    )
-
-
-def _future_annotations() -> int:
-    import __future__
-
-    return __future__.annotations.compiler_flag

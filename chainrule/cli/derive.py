@@ -92,9 +92,9 @@ def derive(
     """
     from chainrule.derivation import derive as derivation
 
-    chosen = {"--latex": latex, "--python": python, "--text": text, "--json": json}
-    form = _one_of(chosen)
-    _refuse_without_steps(steps, only, spelling)
+    form = _one_of({"--latex": latex, "--python": python, "--text": text, "--json": json})
+    _refuse_without_steps(steps, only, spelling, seed)
+    _refuse_in_code(form, notation, dictionary)
     refuse_loss(output, [file], overwrite=overwrite)
     d = derivation(network_file(file, ".net"), names(wrt, "--wrt"))
     if read_back:
@@ -114,12 +114,21 @@ def _one_of(chosen: dict[str, bool]) -> str:
     return given[0] if given else ""
 
 
-def _refuse_without_steps(steps: bool, only: str | None, spelling: str) -> None:
+def _refuse_without_steps(steps: bool, only: str | None, spelling: str, seed: int) -> None:
     """Raise a ParameterError for options that need --steps."""
     if not steps and only is not None:
         raise ParameterError("--only goes with --steps", hint="Use --wrt, or say --steps")
     if not steps and spelling != "both":
         raise ParameterError("--spelling goes with --steps", hint="Say --steps")
+    if not steps and seed:
+        raise ParameterError("--seed goes with --steps", hint="Say --steps")
+
+
+def _refuse_in_code(form: str, notation: str, dictionary: bool) -> None:
+    """Raise a ParameterError for options that say how equations are written, with --python."""
+    if form == "--python" and (notation != "matrix" or dictionary):
+        option = "--dictionary" if dictionary else "--notation"
+        raise ParameterError(f"--python and {option} exclude each other", hint="Choose one")
 
 
 def _refuse_with_steps(form: str, notation: str, examples: str | None, dictionary: bool) -> None:

@@ -49,6 +49,7 @@ def lint(
         rules: Print everything that is looked for, instead.
     """
     from chainrule.cli.output import show, show_json
+    from chainrule.cli.userfile import blamed
 
     if rules or file is None:
         if not rules:
@@ -59,8 +60,9 @@ def lint(
     if target is not None and data is None:
         raise ParameterError("--target names a column of --data, which is not given")
     chosen = names(params, "--params")
-    sources = list(_sources(network_file(file, ".net", ".py")))
-    reports = [_report(source, chosen, data, target, reading) for source in sources]
+    path = network_file(file, ".net", ".py")
+    with blamed(path):
+        reports = [_report(source, chosen, data, target, reading) for source in _sources(path)]
     ok = all(r.ok and not (strict and r.hints) for r in reports)
     if json:
         show_json({"ok": ok, "reports": [report.json() for report in reports]})
@@ -70,17 +72,17 @@ def lint(
 
 
 def _sources(path: Path) -> Iterator[Definable]:
-    from chainrule.cli.check import _is_definition, _run
+    from chainrule.cli.userfile import is_definition, run_file
     from chainrule.expr import Definition
 
     if path.suffix == ".net":
         yield path
         return
-    module = _run(path)
+    module = run_file(path)
     found = [
         value
         for value in vars(module).values()
-        if isinstance(value, Definition) or _is_definition(value, module)
+        if isinstance(value, Definition) or is_definition(value, module)
     ]
     if not found:
         hint = 'Annotate every parameter with its axes: def loss(w: "n", X: "m n", y: "m")'

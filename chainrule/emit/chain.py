@@ -39,15 +39,20 @@ def chain_lines(found: Derived, printer: Printer) -> Iterator[str]:
     Raises:
         ParameterError: a value has axes.
     """
+    refuse_arrays(found)
+    lines = list(_lines(found, printer))
+    yield from _recurrences(lines)
+    yield from lines
+
+
+def refuse_arrays(found: Derived) -> None:
+    """Raise a ParameterError if a value has axes."""
     wide = [x for x in postorder(found.value) if x.axes]
     if wide:
         hint = "Use notation='matrix'"
         raise ParameterError(
             f"{describe_axes(wide[0])} is not a number", where="notation 'chain'", hint=hint
         )
-    lines = list(_lines(found, printer))
-    yield from _recurrences(lines)
-    yield from lines
 
 
 def _lines(found: Derived, printer: Printer) -> Iterator[str]:

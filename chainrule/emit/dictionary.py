@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from chainrule.emit.chain import refuse_arrays
+from chainrule.emit.equations import refuse_unknown
 from chainrule.emit.form import Entry, Indexed
 from chainrule.emit.index import indexed
-from chainrule.emit.indexed import is_elementwise
 from chainrule.emit.outputs import by_output
-from chainrule.emit.plain import plain, plain_indices
+from chainrule.emit.plain import plain, plain_indices, width
 from chainrule.emit.symbols import Partial, Symbol, letter_of
 from chainrule.emit.tex import label
 from chainrule.errors import ParameterError
 from chainrule.expr import Definition, Expr, postorder
 from chainrule.ops import OPS
+from chainrule.ops.record import is_elementwise
 from chainrule.plan.derived import Derived
 from chainrule.plan.layers import examples_axis
 
 LOSS = r"\mathcal{L}"
+COST = "the cost"  # what the entry of the loss means
 WIDTH = 78
 SLIMMEST = 18  # of the last column
 
@@ -114,7 +116,7 @@ def _typed(text: str) -> str:
 
 def _array(row: Row) -> str:
     if not row.name:
-        return "the value returned"
+        return "the value returned" if row.meaning == COST else "without a name"
     if "(" in row.meaning[:1]:  # says its axes itself, where there is more room
         return row.entry
     return f"{row.entry}  ({', '.join(row.axes)})" if row.axes else f"{row.name}  (a number)"
@@ -122,17 +124,13 @@ def _array(row: Row) -> str:
 
 def _columns(lines: list[list[str]]) -> Iterator[str]:
     """Columns side by side; the last one goes on below where the line would be too long."""
-    widths = [max(_width(line[i]) for line in lines) for i in range(len(lines[0]) - 1)]
+    widths = [max(width(line[i]) for line in lines) for i in range(len(lines[0]) - 1)]
     indent = 2 + sum(width + 2 for width in widths)
     for line in lines:
-        cells = (x + " " * (n - _width(x)) for x, n in zip(line, widths, strict=False))
+        cells = (x + " " * (n - width(x)) for x, n in zip(line, widths, strict=False))
         last = textwrap.wrap(line[-1], max(WIDTH - indent, SLIMMEST)) or [""]
         yield ("  " + "  ".join([*cells, last[0]])).rstrip()
         yield from (" " * indent + more for more in last[1:])
-
-
-def _width(text: str) -> int:
-    return sum(not unicodedata.combining(c) for c in text)
 
 
 def dictionary(
@@ -148,6 +146,9 @@ def dictionary(
     Raises:
         ParameterError, GraphError: the network cannot be written in this notation.
     """
+    refuse_unknown(notation)
+    if notation == "chain":
+        refuse_arrays(found)
     try:
         form = indexed(found)
     except ParameterError:
@@ -162,7 +163,7 @@ def dictionary(
 
 def _rows(found: Derived, form: Indexed, notation: str, shown: tuple[Entry, ...]) -> Iterator[Row]:
     code = {**found.program.name_of}
-    parts = {e.name: e for e in shown}
+    parts = {e.name or e.expr: e for e in shown}
     for entry in form.entries or tuple(_plain_entries(found)):
         derivative = isinstance(entry.shown, Partial)
         of = entry.name.removeprefix("d") if derivative else entry.name
@@ -172,11 +173,9 @@ def _rows(found: Derived, form: Indexed, notation: str, shown: tuple[Entry, ...]
             symbols["chain"] = (
                 rf"\frac{{dL}}{{d{label(of)}}}" if derivative else label(of) if of else "L"
             )
-        own = parts.get(entry.name)
+        own = parts.get(entry.name or entry.expr)
         if own is not None:
             symbols["outputs"] = own.tex
-        elif notation == "outputs" and not entry.name:
-            symbols["outputs"] = "c"
         name = code.get(entry.expr, entry.name) if derivative else entry.name
         axes = entry.expr.axes
         letters = (own or entry).letters
@@ -202,7 +201,7 @@ def _plain_entries(found: Derived) -> Iterator[Entry]:
 def _matrix(entry: Entry, of: str, derivative: bool) -> str:
     if derivative:
         return rf"\frac{{\partial {LOSS}}}{{\partial {label(of)}}}"
-    return label(of) if of else "" if entry.role != "the cost" else LOSS
+    return label(of) if of else "" if entry.role != COST else LOSS
 
 
 def _entry(name: str, axes: tuple[str, ...], letters: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from chainrule.emit.chain import chain_lines, derivative
@@ -44,17 +44,17 @@ class Equations:
     def latex(self) -> str:
         """Two align environments under the headings of the two passes."""
         notes = [f"% {note}" for note in self.notes]
-        passes = [f"% {title}\n{_align(lines)}" for title, lines in self._passes()]
+        passes = [f"% {title}\n{align(lines)}" for title, lines in self._passes()]
         return "\n\n".join([*passes, *(["\n".join(notes)] if notes else [])])
 
     def notebook(self) -> str:
         """LaTeX that a notebook shows."""
-        return "\n\n".join(_aligned(lines) for _, lines in self._passes())
+        return "\n\n".join(aligned(lines) for _, lines in self._passes())
 
     def html(self) -> str:
         """The same under headings; a page with MathJax typesets what stands between $$."""
         return "".join(
-            f"<h4>{title}</h4><div>{html.escape(_aligned(lines))}</div>"
+            f"<h4>{title}</h4><div>{html.escape(aligned(lines))}</div>"
             for title, lines in self._passes()
         )
 
@@ -80,13 +80,22 @@ class Equations:
         yield "Backward Propagation", self.backward
 
 
-def _align(lines: tuple[str, ...]) -> str:
+def align(lines: Iterable[str]) -> str:
+    """Equations one below the other, for a document."""
     body = "\\\\\n".join(f"\t{line}" for line in lines)
     return f"\\begin{{align}}\n{body}\n\\end{{align}}"
 
 
-def _aligned(lines: tuple[str, ...]) -> str:
+def aligned(lines: Iterable[str]) -> str:
+    """The same for a page that MathJax typesets."""
     return "$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$"
+
+
+def refuse_unknown(notation: str) -> None:
+    """Raise a ParameterError unless there is such a notation."""
+    if notation not in NOTATIONS:
+        hint = did_you_mean(notation, NOTATIONS) or f"There are: {', '.join(NOTATIONS)}"
+        raise ParameterError(f"notation {notation!r} is not known", hint=hint)
 
 
 def equations(found: Derived, notation: str = "matrix") -> Equations:
@@ -97,9 +106,7 @@ def equations(found: Derived, notation: str = "matrix") -> Equations:
             where a value has axes, "index" where an operation moves entries about).
         GraphError: "outputs" where the cost is not a sum over examples.
     """
-    if notation not in NOTATIONS:
-        hint = did_you_mean(notation, NOTATIONS) or f"There are: {', '.join(NOTATIONS)}"
-        raise ParameterError(f"notation {notation!r} is not known", hint=hint)
+    refuse_unknown(notation)
     if notation in ("index", "outputs"):
         lines = indexed(found) if notation == "index" else by_output(found)
         return Equations(lines.forward, lines.backward, lines.notes, plain_indices, WIDTH)

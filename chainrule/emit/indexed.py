@@ -18,7 +18,7 @@ from chainrule.expr import Expr, postorder
 from chainrule.ops import OPS, body_of, sum_
 from chainrule.ops.arithmetic import exp, log
 from chainrule.ops.cross_entropy import plain_cross_entropy
-from chainrule.ops.record import ATOM, HADAMARD, POWER, PRODUCT, SUM, Op, broadcast
+from chainrule.ops.record import ATOM, HADAMARD, POWER, PRODUCT, SUM, is_elementwise
 
 LOOSE = HADAMARD  # a sum takes in all factors after it, so as a factor it stands in parentheses
 _LEVELS = {"sum": SUM, "had": HADAMARD, "prod": PRODUCT, "pow": POWER, "atom": ATOM, "left": POWER}
@@ -134,11 +134,6 @@ class _Operand:
         if spec == "call":
             return self.tex.inside()
         return self.tex.at(_LEVELS[spec]) if spec else self.tex.text
-
-
-def is_elementwise(op: Op) -> bool:
-    """Whether an entry of the result depends on the same entry of each input."""
-    return getattr(op.axes, "__wrapped__", None) is broadcast
 
 
 def in_numbers(node: Expr) -> Expr | None:

@@ -31,7 +31,7 @@ from chainrule.ops.cross_entropy import plain_cross_entropy
 from chainrule.ops.record import ATOM, SUM
 from chainrule.plan.derived import Derived
 from chainrule.plan.layers import examples_axis
-from chainrule.plan.outputs import LOGITS, SOFTMAX, Split, split
+from chainrule.plan.outputs import LOGITS, SOFTMAX, Split, split, summed
 from chainrule.plan.program import LEAVES, program
 from chainrule.plan.simplify import simplify
 
@@ -67,14 +67,10 @@ def _below_softmax(value: Expr) -> Expr:
 def _counts_twice(axis: str, value: Expr) -> bool:
     """Whether the axis of the outputs counts something else below them."""
     return axis != "1" and any(
-        axis in (_over(node) if axis in node.axes else x.axes)
+        axis in (summed(node) if axis in node.axes else x.axes)
         for node in postorder(value)
         for x in node.inputs
     )
-
-
-def _over(node: Expr) -> tuple[str, ...]:
-    return tuple(dict(node.attrs).get("over") or ())
 
 
 def _rest(x: Expr, axis: str) -> tuple[str, ...]:
@@ -114,7 +110,7 @@ class _Parts:
         names = {e: n for e, n in definition.names().items() if e is not definition.root}
         self.inputs = [definition.input[name] for name in found.grads]
         self.value = how.kept[how.value]
-        self.mixed = self.value.op in SOFTMAX and how.outputs in _over(self.value)
+        self.mixed = self.value.op in SOFTMAX and how.outputs in summed(self.value)
         self.start = self.value.inputs[0] if self.mixed else self.value
         self.axis = PART if self.mixed else how.outputs  # what an output is called by
         self.names = {how.kept[e]: n for e, n in names.items() if e in how.kept}
@@ -155,7 +151,8 @@ class _Parts:
         first = {how.examples: EXAMPLE} | ({self.axis: OUTPUT} if self.axis else {})
         first = {axis: x for axis, x in first.items() if x not in taken and axis != "1"}
         given, spare = letters(axes_of([*shown, *self.names]), taken, first)
-        cost = next(x for x in ("c", r"\ell", r"\mathcal{C}") if x not in names)
+        counts = {self._count(axis) for axis in (how.examples, how.outputs) if axis}
+        cost = next(x for x in ("c", r"\ell", r"\mathcal{C}") if x not in {*names, *counts})
         both = (how.examples, self.axis) if self.axis else (how.examples,)
         self.whole, self.each = Symbol(cost), Symbol(cost, "", (how.examples,))
         self.part = Symbol(cost, "", both)
@@ -308,7 +305,7 @@ class _Parts:
                      for up, down in ((c, "x"), (ck, value), (value, "x"))]  # fmt: skip
             notes.append(
                 "Split by what each logit receives, because the terms of the cost are 0 for all "
-                "classes but the right one: here "
+                "classes whose target is 0: here "
                 + plain_indices(rf"{parts[0]} = {parts[1]} \cdot {parts[2]}.")
             )
         else:
@@ -325,6 +322,7 @@ class _Parts:
         for e, shown in self.symbols.items():
             name = shown_name(self.names, self.simple, e)
             yield Entry(shown, scope, e, name, "")
+        yield Entry(self.whole, scope, self.found.value, "", "")
         for x in self.inputs:
             whole = Partial(self.whole, self.symbols[self.simple[x]])
             yield Entry(whole, scope, x, f"d{x.name}", "")

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 _SYMBOLS = {
     r"\mathcal{L}": "L",
+    r"\mathcal{C}": "𝒞",
+    r"\ell": "ℓ",
     r"\partial": "∂",
     r"\intercal": "ᵀ",
     r"\odot": "⊙",
@@ -67,8 +69,9 @@ _ABOVE = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 # symbol ends with the third: each is one symbol, set apart from what follows.
 _WORD, _END, _END_BELOW = "\ue000", "\ue001", "\ue002"
 _MARKS = "\u0302\u0303\u0304"
-_LETTER = "A-Za-z0-9∂Σα-ωΑ-Ω"
+_LETTER = "A-Za-z0-9ℓ∂Σα-ωΑ-Ω"
 _ENDS_A_FACTOR = (*")ᵀ⃗²", _END, _END_BELOW, *_MARKS)
+_BELONGS_TO_ALL = "ᵀ²_^"  # after ∂L/∂x it would seem to belong to x
 _BEGINS_A_FACTOR = (*"(‖Σ√|\\1", _WORD)
 # one number, or one letter or word with its accent and subscript, perhaps with ∂ or d in front
 _BELOW_ONE = f"(?:[₀₁₂₃₄₅₆₇₈₉ᵢⱼ₊₋]+|_[A-Za-z0-9]+{_END_BELOW})*"
@@ -76,7 +79,8 @@ _ONE_SYMBOL = re.compile(
     f"[0-9.]+|[∂d]?(?:[^\\W\\d_][{_MARKS}]?|{_WORD}[^{_WORD}{_END}]*{_END}){_BELOW_ONE}"
 )
 # ∂ alone, of something in parentheses, or of a function
-_CHANGE = re.compile(r"∂[^\s()]*(\((?:[^()]|\([^()]*\))*\))?")
+_INSIDE = r"[^()]|\([^()]*\)"
+_CHANGE = re.compile(rf"∂[^\s()/]*(\((?:[^()]|\((?:{_INSIDE})*\))*\))?")
 _GROUP = r"\{([^{}]*)\}"
 
 
@@ -86,7 +90,8 @@ def plain(line: str) -> str:
     >>> plain(r"\frac{\partial\mathcal{L}}{\partial w} &= \frac{2}{m}(\hat{y} - y)x^\intercal")
     '∂L/∂w = (2/m)(ŷ - y)xᵀ'
     """
-    text = re.sub(r"\\(?:mathrm|text)" + _GROUP, rf"{_WORD}\1{_END}", line)
+    text = re.sub(r"\\mathrm\{d\}([A-Za-z])", rf"{_WORD}d\1{_END}", line)
+    text = re.sub(r"\\(?:mathrm|text)" + _GROUP, rf"{_WORD}\1{_END}", text)
     for accent, mark in _ACCENTS.items():
         text = re.sub(re.escape(accent) + _GROUP, _accented(mark), text)
     text = _WORDS.sub(_symbol, text)
@@ -103,9 +108,15 @@ def plain(line: str) -> str:
         text = re.sub(r"\^" + _GROUP + r"|\^([0-9ᵀ])", lambda m: _raised(m[1] or m[2] or ""), text)
         text = re.sub(r"√" + _GROUP, r"√(\1)", text)
         text = re.sub(r"\\frac" + _GROUP + _GROUP, _fraction, text)
-    text = re.sub(r"\\([#$%&_{}])", r"\1", text).replace("log (", "log(")
+    text = re.sub(r"\\([#$%&_{}])", r"\1", text)
+    text = re.sub(r"log (?=[('])", "log", text)
     text = re.sub(r"\| ([^|]*) \|", r"|\1|", text)
     return unicodedata.normalize("NFC", re.sub(r" +", " ", _apart(text)).strip())
+
+
+def width(text: str) -> int:
+    """How many columns a text takes: accents stand above the character before them."""
+    return sum(not unicodedata.combining(c) for c in text)
 
 
 def _accented(mark: str) -> Callable[[re.Match[str]], str]:
@@ -128,7 +139,7 @@ def _apart(text: str) -> str:
 
 
 _INDICES = dict(zip("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
-_WITH_INDICES = re.compile(f"∂[^\\W\\d_]\\u0302?(⁽[^⁽⁾]*⁾)?[{''.join(_INDICES.values())}]*")
+_WITH_INDICES = re.compile(f"∂?[^\\W\\d_]\\u0302?(⁽[^⁽⁾]*⁾)?[{''.join(_INDICES.values())}]*")
 
 
 def plain_indices(line: str) -> str:
@@ -141,7 +152,7 @@ def plain_indices(line: str) -> str:
     letters = "".join(_INDICES)
     text = re.sub(rf"_\{{([{letters}]+)\}}", lambda m: "".join(_INDICES[x] for x in m[1]), text)
     below = "".join(_INDICES.values())
-    apart = re.sub(rf"(?<=[{below}⁾])\((?!\))", " (", plain(text))  # a factor, not a call
+    apart = re.sub(rf"(?<=[{below}⁾])(?=∂|\((?!\)))", " ", plain(text))  # a factor, not a call
     return re.sub(r"\)(?=[^\W\d_²³])", ") ", apart).replace("∇ ", "∇")
 
 
@@ -161,13 +172,17 @@ def _is_one(text: str) -> bool:
 
 
 def _fraction(match: re.Match[str]) -> str:
-    upper, lower = (part.replace("∂ ", "∂").strip() for part in match.groups())
+    upper, lower = (
+        part.replace("∂ ", "∂").replace("log (", "log(").strip() for part in match.groups()
+    )
     shown = [part if _is_one(part) else f"({part})" for part in (upper, lower)]
     text = f"{shown[0]}/{shown[1]}"
     before = match.string[: match.start()].rstrip()[-1:]
     after = match.string[match.end() :][:1]
-    if upper.startswith(("∂", "d")):  # a derivative reads as one symbol
-        apart = (after.isalnum() and after != "ᵀ") or after == _WORD or (upper == "∂" and after)
+    if re.match("([∂d])[^/]*/\\1", text):  # a derivative reads as one symbol
+        if after and after in _BELONGS_TO_ALL:
+            return f"({text})"
+        apart = after.isalnum() or after in (_WORD, "[") or (upper == "∂" and after)
         return f"{text} " if apart else text
     beside = (
         before.isalnum() or before in _ENDS_A_FACTOR or after.isalnum() or after in _BEGINS_A_FACTOR

@@ -57,7 +57,8 @@ def with_examples(source: Definable, place: str, axis: str | None = None) -> Def
         hint = "Name the axis that counts the examples"
         what = f"no input has axis {axis!r}: there are no examples to lay out"
         raise ParameterError(what, where=definition.name, hint=hint)
-    inputs = {x: _turned_input(x, place, axis) for x in definition.inputs}
+    kept = {definition.input[name] for name in definition.params}
+    inputs = {x: x if x in kept else _turned_input(x, place, axis) for x in definition.inputs}
 
     def step(node: Expr, new: tuple[Expr, ...]) -> Expr:
         return _settled(node, new, place, axis)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
-from chainrule.emit.plain import plain
+from chainrule.emit.plain import plain, width
 from chainrule.explain.rules import primed
 from chainrule.explain.writing import Written
 
 STORED = "•"
-
-
-def width(text: str) -> int:
-    """How many columns a text takes: accents stand above the character before them."""
-    return sum(0 if unicodedata.combining(c) else 1 for c in text)
 
 
 def rows(written: Written, room: int) -> list[tuple[str, str]]:
@@ -76,11 +70,18 @@ def wrapped(text: str, room: int, indent: str) -> list[str]:
 
 
 def beside(left: str, right: str, room: int) -> str:
-    """Two texts in one line, the second at its end; None of it is lost if there is no room."""
-    gap = room - width(left) - width(right)
-    return f"{left}{' ' * gap}{right}" if gap >= 2 else f"{left}  {right}"
+    """Two texts in one line, the second at its end; nothing of it is lost if there is no room."""
+    gap = max(2, room - width(left) - width(right))
+    return f"{left}{' ' * gap}{right}" if right else left
 
 
-def listed(parts: Sequence[str]) -> str:
-    """Words with commas between them."""
-    return ", ".join(parts)
+def shortened(way: Sequence[str], room: int) -> str:
+    """How a value acts on the loss, with … for the values in the middle that have no room."""
+    names = [plain(name) for name in way]
+    for kept in range(len(names), 1, -1):
+        first = max(1, (kept - 1) // 2)
+        middle = ["…"] if kept < len(names) else []
+        text = " → ".join([*names[:first], *middle, *names[len(names) - (kept - first) :]])
+        if width(text) <= room:
+            return text
+    return ""

@@ -8,7 +8,9 @@ the next name, are called u_1, u_2, … here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from chainrule.emit.equations import names_of, partial
 from chainrule.emit.tex import COLUMN, ROW, Printer, Tex, label, orientations
@@ -22,6 +24,33 @@ from chainrule.plan.simplify import simplify
 DEEPEST = 5  # operations below a name before a value in between gets one
 # what begins the internal names of symbols: no definition has an input of such a name by accident
 _PRIVATE = "\ue010"
+_FOR_VALUES = "uvpqs" + "abcdefghijklmnortwxyz"
+_FOR_FUNCTIONS = (
+    ("h", "F", r"\Phi"),
+    ("g", "G", r"\psi"),
+    ("f", "q", r"\phi"),
+    ("x", "t", r"\xi", r"\tau"),
+)
+
+
+@dataclass(frozen=True)
+class Letters:
+    """h, g, f and x of h(x) = g(f(x)), or others where the network has values called so."""
+
+    whole: str
+    outer: str
+    inner: str
+    variable: str
+
+    @classmethod
+    def beside(cls, names: Iterable[str]) -> Letters:
+        """Letters that begin none of `names`, as far as there are such."""
+        taken = {name.split("_")[0] for name in names}
+        chosen = (
+            next((x for x in some if x.removeprefix("\\") not in taken), some[0])
+            for some in _FOR_FUNCTIONS
+        )
+        return cls(*chosen)
 
 
 class Network:
@@ -41,6 +70,7 @@ class Network:
         names: how values and symbols are written.
         orientation: how values with one axis are written.
         added: the names given here, with their values.
+        letters: of the functions in the chain rule.
     """
 
     def __init__(self, found: Derived) -> None:
@@ -48,6 +78,7 @@ class Network:
         self.root = found.definition.root
         self._order = {node: i for i, node in enumerate(postorder(self.root))}
         self._moving = found.gradients.cotangents
+        self.letters = Letters.beside([*found.definition.input, *dict(found.definition.values)])
         self.simple = dict(simplify(self._order))
         self.names, orientation = names_of(found)
         places = orientations([self.root, *found.definition.inputs])
@@ -73,7 +104,8 @@ class Network:
     def _add_names(self) -> dict[Expr, str]:
         lines = program("", (), {"": self.root}, self.targets, DEEPEST).lines
         taken = {x.name for x in self.found.definition.inputs} | set(self.targets.values())
-        letter = next(c for c in "uvpqs" if not any(n.startswith(f"{c}_") for n in taken))
+        letters = (c * n for n in itertools.count(1) for c in _FOR_VALUES)
+        letter = next(c for c in letters if not any(n.startswith(f"{c}_") for n in taken))
         bare = [
             line.value
             for line in lines

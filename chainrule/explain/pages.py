@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any
 
+from chainrule.emit.equations import align, aligned
 from chainrule.emit.plain import plain
 from chainrule.explain.factors import Factor
 from chainrule.explain.rules import primed
@@ -33,7 +34,7 @@ def words(text: str) -> str:
 
 def as_latex(steps: Steps, forward: tuple[str, ...]) -> str:
     """One align environment for each derivative, the sentences as a list below it."""
-    blocks = ["% Forward Propagation\n" + _align([*forward, *_abbreviations(steps)])]
+    blocks = ["% Forward Propagation\n" + align([*forward, *_abbreviations(steps)])]
     blocks.append(f"% Backward Propagation, line by line\n\\noindent {LEGEND}.")
     blocks += [_block(section) for section in steps.sections]
     return "\n\n".join(blocks)
@@ -49,7 +50,7 @@ def _block(section: Section) -> str:
     listing = "\n".join([r"\begin{enumerate}", *items, r"\end{enumerate}"])
     heading = f"% {primed(plain(section.symbol))}"
     reads = _reads(section)
-    return "\n".join([heading, _align(lines), listing, *([rf"\noindent {reads}"] if reads else [])])
+    return "\n".join([heading, align(lines), listing, *([rf"\noindent {reads}"] if reads else [])])
 
 
 def _row(section: Section, step: Step) -> str:
@@ -70,25 +71,16 @@ def _reads(section: Section) -> str:
     return f"Reads {'; '.join(said)}." if said else ""
 
 
-def _align(lines: list[str]) -> str:
-    body = "\\\\\n".join(f"\t{line}" for line in lines)
-    return f"\\begin{{align}}\n{body}\n\\end{{align}}"
-
-
-def _aligned(lines: list[str]) -> str:
-    return "$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$"
-
-
 def notebook(steps: Steps) -> str:
     """LaTeX that a notebook shows."""
-    return "\n\n".join(_aligned([_row(s, step) for step in s.steps]) for s in steps.sections)
+    return "\n\n".join(aligned([_row(s, step) for step in s.steps]) for s in steps.sections)
 
 
 def as_html(steps: Steps, forward: tuple[str, ...]) -> str:
     """Headings, equations and sentences; a page with MathJax typesets what stands between $."""
     parts = [
         "<h4>Forward Propagation</h4>",
-        f"<div>{html.escape(_aligned([*forward, *_abbreviations(steps)]))}</div>",
+        f"<div>{html.escape(aligned([*forward, *_abbreviations(steps)]))}</div>",
         f"<h4>Backward Propagation, line by line</h4><p>{html.escape(LEGEND)}</p>",
     ]
     for section in steps.sections:
@@ -97,7 +89,7 @@ def as_html(steps: Steps, forward: tuple[str, ...]) -> str:
         reads = html.escape(_reads(section))
         parts.append(
             f"<h5>{html.escape(primed(plain(section.symbol)))}</h5>"
-            f"<div>{html.escape(_aligned(rows))}</div><ol>{items}</ol><p>{reads}</p>"
+            f"<div>{html.escape(aligned(rows))}</div><ol>{items}</ol><p>{reads}</p>"
         )
     return "".join(parts)
 

@@ -83,7 +83,7 @@ class Words:
 
     def chain(self, x: Expr, above: list[Expr]) -> tuple[str, str, str]:
         """Rule and reason of the chain rule, and the same said with functions."""
-        own = self.value(x)
+        own, c, t = self.value(x), self._net.letters, self._net.letters.variable
         direct = [v for v in above if v is self._net.root]
         values = [v for v in above if v is not self._net.root]
         named = listed([self.value(v) for v in values])
@@ -91,18 +91,24 @@ class Words:
             definition = math(self._net.printer().definition(self._net.shown(above[0])).text)
             why = f"{own} acts on the loss through {named} alone."
             functions = (
-                f"{math('L = h(x) = g(f(x))')} with {math('x =')} {own}, {math('f(x) =')} "
-                f"{definition} {math('=')} {named}, and g everything from {named} to the loss."
+                f"{math(f'L = {c.whole}({t}) = {c.outer}({c.inner}({t}))')} with {math(f'{t} =')} "
+                f"{own}, {math(f'{c.inner}({t}) =')} {definition} {math('=')} {named}, and "
+                f"{math(c.outer)} everything from {named} to the loss."
             )
             return CHAIN, why, functions
         also = " and in the definition of the loss itself" if direct else ""
         why = f"{own} acts on the loss through {named}{also}: what comes by each path adds up."
         slots = [(i, v) for i, v in enumerate(above, 1)]
-        applied = ", ".join("x" if v is self._net.root else f"f_{i}(x)" for i, v in slots)
+        applied = ", ".join(t if v is self._net.root else f"{c.inner}_{i}({t})" for i, v in slots)
         meaning = listed(
-            [f"{math(f'f_{i}')} is {self.value(v)}" for i, v in slots if v is not self._net.root]
+            [
+                f"{math(f'{c.inner}_{i}')} is {self.value(v)}"
+                for i, v in slots
+                if v is not self._net.root
+            ]
         )
-        functions = f"{math(f'L = g({applied})')} with {math('x =')} {own}, where {meaning}."
+        whole = math(f"L = {c.outer}({applied})")
+        functions = f"{whole} with {math(f'{t} =')} {own}, where {meaning}."
         return PATHS, why, functions
 
     def entrywise(self, node: Expr) -> tuple[str, str]:
@@ -196,7 +202,8 @@ class Words:
 
     def substitution(self, names: Sequence[str]) -> tuple[str, str]:
         """Derivatives that were found before are put in."""
-        return SUBSTITUTION, f"{listed([math(n) for n in names])} was found above."
+        verb = "was" if len(names) == 1 else "were"
+        return SUBSTITUTION, f"{listed([math(n) for n in names])} {verb} found above."
 
 
 def _likewise(why: str, *, more: bool) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.emit.tex import Printer, label, orientations
 from chainrule.expr import Definition, Expr, const, input_, make, rewrite
 from chainrule.ops import OPS
-from chainrule.ops.record import Op, broadcast
+from chainrule.ops.record import Op, is_elementwise
 from chainrule.plan.program import program
 from chainrule.plan.simplify import is_const, simplify
 from chainrule.run.reference import Reference
@@ -59,7 +59,7 @@ class ScalarRule:
         op: the record.
         value: LaTeX of the value.
         partials: one for each input that receives something; () if none does.
-        domain: where the value is a real number, as LaTeX; "" for all numbers.
+        domain: where value and derivative are real numbers, as LaTeX; "" for all numbers.
         kinks: what the derivative is where the two sides differ, as plain words; "" if nowhere.
         definition: the value as a network, for checks.
     """
@@ -80,11 +80,6 @@ def scalar_rules() -> Iterator[ScalarRule]:
     ('1 - \\tanh(x)^2', '1 - y^2')
     """
     yield from (scalar_rule(op) for op in OPS.values() if is_elementwise(op))
-
-
-def is_elementwise(op: Op) -> bool:
-    """Whether an operation has the shape rule of those that act entry by entry."""
-    return getattr(op.axes, "__wrapped__", None) is broadcast
 
 
 def scalar_rule(op: Op) -> ScalarRule:
@@ -110,7 +105,9 @@ def scalar_rule(op: Op) -> ScalarRule:
         partials.append(Partial(x.name, texts[0], texts[1] if texts[1] != texts[0] else "", expr))
     net = Definition(op.name, value, inputs, (), tuple(x.name for x, _ in received))
     shown = Printer(plain, orientations([value])).definition(value).text
-    return ScalarRule(op, shown, tuple(partials), _domain(net), _kinks(op, net, partials), net)
+    return ScalarRule(
+        op, shown, tuple(partials), _domain(net, partials), _kinks(op, net, partials), net
+    )
 
 
 def _without_one(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
@@ -131,17 +128,19 @@ def _typed(x: Expr, number: float) -> np.ndarray[tuple[int, ...], np.dtype[np.ge
     return np.asarray(number, {"float": np.float64, "int": np.int64, "bool": np.bool_}[x.kind])
 
 
-def _domain(net: Definition) -> str:
-    """Where a function of one number is finite, tried to the left and right of −1 and 0."""
+def _domain(net: Definition, partials: list[Partial]) -> str:
+    """Where a function of one number has a derivative, tried to the left and right of −1 and 0."""
     if len(net.inputs) > 1:
         return r"b \neq 0" if net.root.op == "div" else "a > 0" if net.root.op == "pow" else ""
-    finite = {x: np.isfinite(values_at(net, net.root, {"x": x})) for x in PROBES.tolist()}
+    exprs = [net.root, *(partial.expr for partial in partials)]
+    finite = {
+        x: all(np.isfinite(values_at(net, expr, {"x": x})) for expr in exprs)
+        for x in PROBES.tolist()
+    }
     if all(finite.values()):
         return ""
     low = min(x for x, ok in finite.items() if ok)
-    if low == 0.5:
-        return "x > 0"
-    return r"x \geq 0" if low == 0 else "x > -1"
+    return "x > 0" if low == 0.5 else "x > -1"
 
 
 def _kinks(op: Op, net: Definition, partials: list[Partial]) -> str:

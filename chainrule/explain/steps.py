@@ -5,21 +5,22 @@ from __future__ import annotations
 import functools
 import html
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chainrule.emit.equations import equations
 from chainrule.emit.plain import plain
+from chainrule.emit.plain import width as columns
 from chainrule.emit.tex import label
 from chainrule.errors import ParameterError, did_you_mean
 from chainrule.explain.chains import Chain, chains
 from chainrule.explain.factors import Factor
 from chainrule.explain.finals import symbols_in
-from chainrule.explain.layout import STORED, beside, rows, wrapped
+from chainrule.explain.layout import STORED, beside, rows, shortened, wrapped
 from chainrule.explain.lines import FUNCTION, LEIBNIZ, Line
 from chainrule.explain.network import Network, shape_axes
 from chainrule.explain.rules import primed, sentence_text, shape_tex
-from chainrule.explain.verify import StepsReport, verify
+from chainrule.explain.verify import Difference, StepsReport, verify
 from chainrule.explain.writing import Writer, Written
 from chainrule.expr import Expr
 from chainrule.plan.derived import Derived
@@ -140,19 +141,33 @@ class Steps:
         Raises:
             DataError: no point was found at which everything is finite.
         """
-        return verify(self._net, self._chains, seed=seed, arrays=arrays)
+        report = verify(self._net, self._chains, seed=seed, arrays=arrays)
+        return replace(report, lines=len(self), first=report.first and self._found_at(report.first))
+
+    def _found_at(self, difference: Difference) -> Difference:
+        """The difference with the number that the line has among those that are shown."""
+        (chain,) = (c for c in self._chains if c.name == difference.of)
+        shown = sum(1 for i, _, _ in self._shown(chain) if i <= difference.line)
+        return replace(difference, line=shown)
+
+    def _shown(self, chain: Chain) -> Iterator[tuple[int, Line, Written]]:
+        """The lines in the spelling that was asked for, with their numbers in the chain."""
+        before = ""
+        for i, line in enumerate(chain.lines, 1):
+            if line.spelling and self._spelling not in ("both", line.spelling):
+                continue
+            written = self._writer.written(line, chain.target)
+            if written.latex != before:  # else an axis of size 1 changed, or a repetition
+                yield i, line, written
+            before = written.latex
 
     def _section(self, chain: Chain, above: Mapping[Expr, tuple[Expr, ...]]) -> Section:
         net = self._net
         x = chain.target
-        steps: list[Step] = []
-        for line in chain.lines:
-            if line.spelling and self._spelling not in ("both", line.spelling):
-                continue
-            written = self._writer.written(line, x)
-            if steps and written.latex == steps[-1].line:
-                continue  # what changed cannot be seen: an axis of size 1, a repetition
-            steps.append(self._step(chain, len(steps) + 1, line, written))
+        steps = [
+            self._step(chain, number, line, written)
+            for number, (_, line, written) in enumerate(self._shown(chain), 1)
+        ]
         shape = shape_tex(shape_axes(x.axes, net.orientation), dict(x.sizes)) if x.axes else ""
         way = [label(chain.name)]
         while above.get(x) and len(above[x]) == 1 and above[x][0] is not net.root:
@@ -273,12 +288,8 @@ def _needed(net: Network, whole: tuple[Chain, ...], names: list[str]) -> tuple[C
 
 def _section_lines(section: Section, width: int) -> Iterator[str]:
     shape = f"   {primed(plain(section.shape))}" if section.shape else ""
-    way = " → ".join(plain(w) for w in section.way)
-    yield (
-        beside(f"{plain(section.symbol)}{shape}", way, width)
-        if way
-        else f"{plain(section.symbol)}{shape}"
-    )
+    head = f"{plain(section.symbol)}{shape}"
+    yield beside(head, shortened(section.way, width - columns(head) - 2), width)
     for step in section.steps:
         for i, (upper, lower) in enumerate(rows(step.written, width - 4)):
             text = f"  = {upper}" if i == 0 else f"    {upper}"

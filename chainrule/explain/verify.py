@@ -112,9 +112,10 @@ class StepsReport:
         start = f"every line evaluated {at}: "
         if self.first is not None:
             return f"{start}NOT EQUAL\n{self.first}"
-        kinks = f"; {self.undecided} entries lie on kinks" if self.undecided else ""
-        many = "s" * (self.derivatives != 1)
-        return f"{start}equal ({self.lines} lines, {self.derivatives} derivative{many}{kinks})"
+        entries = "entry lies" if self.undecided == 1 else "entries lie"
+        kinks = f"; {self.undecided} {entries} on kinks" if self.undecided else ""
+        noun = "derivative" if self.derivatives == 1 else "derivatives"
+        return f"{start}equal ({self.lines} lines, {self.derivatives} {noun}{kinks})"
 
 
 def verify(
@@ -152,6 +153,10 @@ def _points(net: Network, seed: int, arrays: Mapping[str, object] | None) -> Ite
         known = len(wanted) == len(arrays)
         given = bind(wanted if known else definition.inputs, arrays, where=definition.name)
         given = {x.name: given[x.name] for x in wanted}
+        for name, array in given.items():
+            if not array.size:
+                what = f"{name} has shape {array.shape}: there is nothing to compare"
+                raise DataError(what, where=definition.name)
     graph = Graph([net.root], definition.inputs)
     for interval in INTERVALS:
         for attempt in range(ATTEMPTS):

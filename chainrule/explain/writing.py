@@ -113,13 +113,14 @@ class Writer:
     ) -> str:
         assert term.through is not None
         own = label(self._net.targets[x])
-        inner = f"f_{i}" if i else "f"
+        g, f = self._net.letters.outer, self._net.letters.inner
+        inner = f"{f}_{i}" if i else f
         if one:  # the loss itself: x stands in a place of its own
             own_shape = shape_axes(x.axes, self._net.orientation)
             direct = Factor("", own_shape, x.sizes)
-            return printer.marked(Tex(rf"\partial_{i} g", POWER), direct).text
+            return printer.marked(Tex(rf"\partial_{i} {g}", POWER), direct).text
         rate = printer.marked(Tex(f"{inner}'({own})", POWER), self._map(term.through, x)).text
-        outer = rf"\partial_{i} g" if i else f"g'(f({own}))"
+        outer = rf"\partial_{i} {g}" if i else f"{g}'({f}({own}))"
         factor = printer.factor(term.cotangent)
         return printer.marked(Tex(outer, POWER), factor).text + DOT + rate
 

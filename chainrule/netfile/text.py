@@ -189,7 +189,9 @@ def _check_names(read: Text) -> None:
                     hint = f"Write {token.text}(…)"
                     raise read.source.error(what, formula.line, token.start, hint)
                 pool = [*read.inputs, *read.equations]
-                raise read.source.unknown(token, formula.line, pool)
+                axes = {axis for x in read.inputs.values() for axis in x.axes}
+                hint = f'Axes stand in quotes: "{token.text}"' if token.text in axes else ""
+                raise read.source.unknown(token, formula.line, () if hint else pool, hint)
 
 
 def in_order(read: Text) -> Iterator[str]:

@@ -243,6 +243,11 @@ def broadcast(name: str, *inputs: Expr) -> Axes:
     return widest.axes
 
 
+def is_elementwise(op: Op) -> bool:
+    """Whether an entry of the result depends on the same entry of each input."""
+    return getattr(op.axes, "__wrapped__", None) is broadcast
+
+
 def elementwise(name: str) -> Callable[..., Axes]:
     """The broadcasting rule for the operation called `name`."""
 

@@ -152,6 +152,10 @@ def _wanted(definition: Definition, wrt: Iterable[str] | None) -> list[str]:
         return list(definition.params) or [n for n, x in inputs.items() if x.kind == "float"]
     names = [wrt] if isinstance(wrt, str) else list(wrt)
     for name in names:
+        if name not in inputs and name in dict(definition.values):
+            what = f"{name!r} is a value of the forward pass, not an input"
+            hint = "Its derivative is a line of the steps: d.steps(), `chainrule derive --steps`"
+            raise ParameterError(what, where=definition.name, hint=hint)
         if name not in inputs:
             hint = did_you_mean(name, inputs) or f"It has: {', '.join(inputs)}"
             raise ParameterError(f"no input is called {name!r}", where=definition.name, hint=hint)

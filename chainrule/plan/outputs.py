@@ -28,6 +28,7 @@ from chainrule.plan.simplify import simplify
 
 COSTS, LOGITS = "costs", "logits"
 SOFTMAX = ("softmax", "log_softmax")
+PLAIN_SUMS = ("sum", "mean", "neg")
 LINEAR = ("sum", "div", "mul", "neg", "transpose", "expand")
 POSITIONS = "output_positions"
 """The input that counts the outputs: 0, 1, 2, …"""
@@ -126,10 +127,13 @@ def _outputs_axis(
     definition: Definition, gates: list[Expr], examples: str, outputs: str | None
 ) -> str:
     """The axis of the outputs: the one beside that of the examples in what the loss compares."""
-    wide = next((x for x in gates if examples in x.axes), None)
+    wide = _compared(gates, examples)
     if wide is None:
         what = "the cost is not a sum over examples of what one output value does"
         hint = "Derive it without the penalty, or name the axis of the examples"
+        if all(examples not in x.axes for x in definition.inputs):
+            what = f"no input has axis {examples!r}: there are no examples to split the cost by"
+            hint = "Name the axis that counts the examples"
         raise GraphError(what, where=definition.name, hint=hint)
     others = [axis for axis in wide.axes if axis != examples]
     if outputs is not None:
@@ -143,6 +147,17 @@ def _outputs_axis(
         hint = f"Name the axis of the outputs: outputs={others[-1]!r}"
         raise ParameterError(what, where=definition.name, hint=hint)
     return others[0] if others else ""
+
+
+def _compared(gates: list[Expr], examples: str) -> Expr | None:
+    """The highest gate with the examples; below a cost that is a plain sum, what it adds up."""
+    first = next((x for x in gates if examples in x.axes), None)
+    for gate in gates:
+        if examples in gate.axes and len(gate.axes) > 1:
+            return gate
+        if gate.op not in PLAIN_SUMS:
+            break
+    return first
 
 
 def _value(definition: Definition, gates: list[Expr], examples: str, axis: str) -> tuple[str, Expr]:
@@ -162,7 +177,7 @@ def _value(definition: Definition, gates: list[Expr], examples: str, axis: str) 
         if gate.op in SOFTMAX and axis in gate["over"] and _is_logarithmic(root, gates, gate):
             return LOGITS, gate.inputs[0]
         found.append(gate)
-        mixes = axis in set(gate.axes) and any(axis in _over(gate) for _ in "1")
+        mixes = axis in gate.axes and axis in summed(gate)
         if gate in names or gate.op in SOFTMAX or mixes:
             break
     if not found:
@@ -171,7 +186,8 @@ def _value(definition: Definition, gates: list[Expr], examples: str, axis: str) 
     return COSTS, found[-1]
 
 
-def _over(node: Expr) -> tuple[str, ...]:
+def summed(node: Expr) -> tuple[str, ...]:
+    """The axes that an operation runs over."""
     return tuple(dict(node.attrs).get("over") or ())
 
 

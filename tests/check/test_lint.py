@@ -98,6 +98,15 @@ def test_a_parameter_that_moves_little_or_later_is_fine(text, look):
     assert look(text).ok
 
 
+@pytest.mark.parametrize(
+    "prediction", ['sum(g * p, over="c")', 'sum(p * g, over="c")', 'contract(g, p, over="c")']
+)
+def test_an_average_of_probabilities_is_a_probability(prediction, look):
+    head = "param W: n c\nparam V: n c\ninput X: m n\ninput y: m\n"
+    parts = 'g = softmax(X @ W, over="c")\np = sigmoid(X @ V)\n'
+    assert look(f"{head}{parts}return bce({prediction}, y)").ok
+
+
 def test_all_mistakes_are_listed_not_only_the_first(look):
     text = (
         HEAD

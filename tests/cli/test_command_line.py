@@ -29,13 +29,13 @@ def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 def test_help_names_every_command_and_nothing_at_all_prints_help(cr):
     text = cr("--help").out
-    assert all(f"  {name} " in text for name in NAMES)
+    assert all(f"  {name.split()[0]} " in text for name in NAMES)
     assert cr().out == text
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_has_help_with_json_and_without_colour_off_a_terminal(cr, name):
-    done = cr(name, "--help")
+    done = cr(*name.split(), "--help")
     assert done.code == 0
     assert "--json" in done.out
     assert f"chainrule {name}" in done.out

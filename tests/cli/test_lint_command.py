@@ -88,3 +88,13 @@ def test_usage_mistakes_are_named(cr):
     assert cr("lint", "nowhere.net").code == 3
     Path("bad.net").write_text("return x.__class__", encoding="utf-8")
     assert cr("lint", "bad.net").code == 8
+
+
+@pytest.mark.parametrize("command", ["lint", "check"])
+def test_an_error_in_a_function_of_the_file_is_said_with_its_line(command, cr):
+    text = 'def loss(w: "n", X: "n m", y: "m"):\n    return undefined(w @ X, y)\n'
+    Path("typo.py").write_text(text, encoding="utf-8")
+    done = cr(command, "typo.py")
+    assert done.code == 2
+    assert "typo.py line 2: NameError: name 'undefined' is not defined" in done.err
+    assert "defect" not in done.err

@@ -10,8 +10,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.cli import main
-from chainrule.emit.plain import plain
-from chainrule.explain.layout import rows, width
+from chainrule.emit.plain import plain, width
+from chainrule.explain.layout import rows
 from chainrule.explain.rules import primed
 from chainrule.explain.steps import Section, Steps
 from chainrule.ops import OPS, replaced
@@ -147,6 +147,21 @@ def test_only_shows_a_derivative_and_what_leads_to_it():
         d.steps(spelling="leibnitz")
 
 
+def test_the_letters_of_the_chain_rule_are_not_those_of_values():
+    net = "net f\nparam f:\ninput x:\ninput y:\nh = tanh(f * x)\ng = h + 1\nreturn square(g - y)"
+    steps = cr.derive(cr.parse_net(net)).steps("h")
+    (why,) = [s.why for s in steps if s.of == "h" and s.rule == "chain rule (functions)"]
+    assert why.startswith("L = F(t) = G(q(t)) with t = h, q(t) = h + 1 = g, and G everything")
+
+
+def test_values_without_names_get_some_whatever_letters_are_taken():
+    params = "".join(f"param {c}_1: k n\n" for c in "uvpqs")
+    deep = "tanh(" * 7 + "(u_1 + v_1 + p_1 + q_1 + s_1) @ X" + " + 1)" * 7
+    net = cr.parse_net(f"net deep\n{params}input X: n m\ninput y: k m\nreturn mse({deep}, y)")
+    steps = cr.derive(net).steps("u_1")
+    assert "a_1" in [s.of for s in steps.sections]
+
+
 def test_values_without_names_get_some_so_that_lines_stay_short():
     steps = cr.derive(nets.chain(20), wrt=["w_0"]).steps()
     assert steps.abbreviations[0][0] == "u_1"
@@ -176,6 +191,18 @@ def test_each_shape_is_centred_beneath_its_factor():
             apart = 2 * (above - below) + len(text) - len(shape.replace(" ", ""))
             assert abs(apart) <= 3, (upper, lower)
             above, below = above + len(text), below + len(shape.replace(" ", ""))
+
+
+@pytest.mark.parametrize("room", [60, 80, 100])
+def test_a_long_way_to_the_loss_is_shortened_in_the_middle(room):
+    lines = [f"h_{i} = tanh(h_{i - 1})" for i in range(1, 40)]
+    net = "\n".join(["net deep", "param h_0:", *lines, "return square(h_39)"])
+    text = cr.derive(cr.parse_net(net)).steps("h_39").text(room)
+    assert "h₃₉ → L" in text
+    deep = cr.derive(cr.parse_net(net)).steps().text(room)
+    assert max(map(len, deep.splitlines())) <= room
+    assert "∂L/∂h₀" in deep
+    assert "→ … →" in deep
 
 
 def test_every_text_is_no_wider_than_the_terminal():
@@ -251,6 +278,9 @@ def test_json_has_every_line_with_its_factors(capsys):
     [
         (["--only", "W_1"], "--only goes with --steps"),
         (["--spelling", "leibniz"], "--spelling goes with --steps"),
+        (["--seed", "3"], "--seed goes with --steps"),
+        (["--python", "--notation", "index"], "--python and --notation exclude each other"),
+        (["--python", "--dictionary"], "--python and --dictionary exclude each other"),
         (["--steps", "--python"], "--steps and --python exclude each other"),
         (["--steps", "--notation", "chain"], "--steps has no notation 'chain'"),
         (["--steps", "--only", "W_7"], "no derivative with respect to 'W_7'"),
@@ -268,3 +298,8 @@ def test_latex_goes_to_the_file_and_the_verdict_to_standard_error(capsys, tmp_pa
     assert (code, out) == (0, "")
     assert "equal (32 lines, 7 derivatives)" in err
     assert path.read_text("utf-8").count(r"\begin{enumerate}") == 7
+
+
+def test_one_derivative_is_not_plural():
+    report = cr.derive(cr.parse_net("net one\nparam w:\nreturn square(w)")).steps().check()
+    assert str(report).endswith("equal (2 lines, 1 derivative)")

@@ -102,6 +102,42 @@ def test_parts_are_in_the_dictionary_of_outputs():
     assert whole.symbols["outputs"].startswith(r"\frac{\partial c}{\partial W^{(1)}")
 
 
+@pytest.mark.parametrize("notation", ["Index", "foo", None])
+def test_a_notation_that_does_not_exist_has_no_dictionary(notation):
+    with pytest.raises(cr.ChainruleError, match=f"notation {notation!r} is not known"):
+        cr.derive(TWO_SIGMOID).dictionary(notation)
+
+
+def test_a_network_of_matrices_has_no_dictionary_of_the_chain():
+    with pytest.raises(cr.ChainruleError, match=r"notation 'chain': .* is not a number"):
+        cr.derive(TWO_SIGMOID).dictionary("chain")
+
+
+SOFT_TARGETS = """net soft
+param W: n c
+param b: c
+input X: m n
+input y: m c
+P = softmax(X @ W + b, over="c")
+return -mean(sum(y * log(P), over="c"))
+"""
+
+
+@pytest.mark.parametrize("notation", ["index", "outputs"])
+def test_only_the_cost_is_the_value_returned(notation):
+    text = cr.derive(cr.parse_net(SOFT_TARGETS)).dictionary(notation).text()
+    (line,) = [line for line in text.splitlines() if "the value returned" in line]
+    assert line.endswith("the cost")
+    assert "without a name" in text
+
+
+def test_the_cost_has_a_letter_that_nothing_else_has():
+    d = cr.derive(cr.parse_net(SOFT_TARGETS))  # c counts the classes
+    (cost,) = [r for r in d.dictionary("outputs").rows if r.meaning == "the cost"]
+    assert cost.symbols["outputs"] == r"\ell"
+    assert "ℓₖ = ℓₖ₁ + … + ℓ_kc" in d.text("outputs")
+
+
 def test_scalars_have_the_notation_of_the_chain():
     found = row(cr.derive(EXAMPLES / "chain.net"), "dw_2", notation="chain")
     assert found.symbols["chain"] == r"\frac{dL}{dw_2}"

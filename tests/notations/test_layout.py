@@ -124,3 +124,17 @@ def test_a_network_without_a_loss_is_laid_out():
     turned = cr.with_examples(cr.mlp([4, 3, 2]), "columns")
     assert turned.root.axes == ("c", "m")
     assert turned.params == cr.mlp([4, 3, 2]).params
+
+
+def test_a_parameter_keeps_its_array_even_if_it_has_the_axis_of_the_examples():
+    net = cr.parse_net('param w: k n\ninput x: n\ninput y: k\nreturn mse(w @ x, y, examples="k")')
+    for place in ("rows", "columns"):
+        assert cr.with_examples(net, place).input["w"].axes == ("k", "n")
+
+
+def test_names_with_marks_above_can_be_read_back():
+    def line(θ: "n", X: "n m", y: "m"):
+        ŷ = θ @ X
+        return cr.mse(ŷ, y)
+
+    assert cr.derive(line, wrt=["θ"]).round_trip().ok

@@ -208,6 +208,22 @@ def test_the_split_is_named_in_the_print():
     assert "Split by terms of the cost" in cr.derive(net, wrt=PARAMS).text("outputs")
 
 
+def test_a_network_of_numbers_has_no_examples_to_split_by():
+    net = cr.parse_net("param w:\ninput x:\ninput y:\nreturn square(w * x - y)")
+    with pytest.raises(cr.ChainruleError, match="no input has axis 'm': there are no examples"):
+        cr.derive(net).text("outputs")
+
+
+def by_hand(W: "n c", X: "m n", y: "m c"):
+    return -cr.mean(cr.sum(y * cr.log_softmax(X @ W, over="c"), over="c"))
+
+
+def test_a_cross_entropy_written_by_hand_has_an_output_for_each_class():
+    text = cr.derive(by_hand, wrt=["W"]).text("outputs")
+    assert "k counts the examples, j the outputs." in text
+    assert "classes whose target is 0" in text
+
+
 def softmax_mse(W: "c n", X: "n m", Y: "c m"):
     return cr.mse(cr.softmax(W @ X, "c"), Y)
 
@@ -289,3 +305,10 @@ def test_an_axis_of_outputs_that_does_not_exist_is_refused():
 def test_what_runs_can_be_read():
     text = cr.per_output(net, wrt=["W_1"]).python()
     assert "output_positions" in text
+
+
+def test_a_derivative_with_respect_to_a_value_is_in_the_steps():
+    net = cr.parse_net("param w:\ninput x: m\ninput y: m\nh = w * x\nreturn mse(h, y)")
+    with pytest.raises(cr.ChainruleError, match=r"'h' is a value of the forward pass.*steps\(\)"):
+        cr.derive(net, wrt=["h"])
+    assert "h" in [s.of for s in cr.derive(net).steps("h").sections]

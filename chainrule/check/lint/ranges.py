@@ -61,6 +61,9 @@ def _range(node: Expr, found: Mapping[Expr, Range]) -> Range:
     if node.kind == "bool":
         return 0.0, 1.0
     inside = [found[x] for x in node.inputs]
+    average = _averaged(node, found)
+    if average is not None:
+        return average
     if node.op in RISING:
         low, high = inside[0]
         return RISING[node.op](low), RISING[node.op](high)
@@ -103,14 +106,22 @@ def _summed(node: Expr, inside: list[Range]) -> Range:
     return (0.0 if low >= 0 else -INF), (0.0 if high <= 0 else INF)
 
 
-def _contracted(node: Expr, inside: list[Range]) -> Range:
-    """A sum of products; an average where one factor is a softmax over the axes that are summed."""
-    for shares, other in ((0, 1), (1, 0)):
-        x = node.inputs[shares]
+def _averaged(node: Expr, found: Mapping[Expr, Range]) -> Range | None:
+    """A sum of products where one factor is a softmax over the axes that are summed: an average."""
+    products = node if node.op == "contract" else node.inputs[0] if node.op == "sum" else None
+    if products is None or products.op not in ("contract", "mul"):
+        return None
+    for shares, other in (products.inputs, reversed(products.inputs)):
+        x = shares
         while x.op in ("transpose", "expand", "rename"):
             x = x.inputs[0]
         if x.op == "softmax" and x["over"] == node["over"]:
-            return inside[other]
+            return found[other]
+    return None
+
+
+def _contracted(node: Expr, inside: list[Range]) -> Range:
+    """A sum of products: its sign, if all of them have the same."""
     (a, b), (c, d) = inside
     if (a >= 0 and c >= 0) or (b <= 0 and d <= 0):
         return 0.0, INF
