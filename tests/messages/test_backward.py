@@ -110,14 +110,14 @@ def test_randomness():
         return {"W": right(W, X) * (1 + 0.1 * rng.normal())}
 
     text = message(loss, backward, point())
-    assert "random: two calls with the same input differ (max " in text
+    assert "non-deterministic: two calls with the same input differ (max " in text
     assert "fix the randomness (use rng=)" in text
 
 
 def test_a_forward_function_that_is_random_is_found_too():
     rng = np.random.default_rng(0)
     text = message(lambda W, X: loss(W, X) + rng.normal(), lambda W, X: {"W": right(W, X)}, point())
-    assert "random: two calls with the same input differ" in text
+    assert "non-deterministic: two calls with the same input differ" in text
 
 
 def test_a_function_that_stops():

@@ -73,4 +73,4 @@ def test_mistakes_are_answered(run):
     assert "index" in err
     code, _, err = run(CHAIN, "--notation", "outputs")
     assert code == 2
-    assert "not a sum over examples" in err
+    assert "no input has axis 'm': there are no examples to split the cost by" in err
