@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from chainrule.expr import EXAMPLES, Expr, const
 from chainrule.ops.structure import size
 
 PLAIN = {2.0: "2", 0.5: "½", 3.0: "3", 1 / 3: "⅓", 4.0: "4", 0.25: "¼", 10.0: "10", 0.1: "1/10"}
+MEANS = {
+    "m": "the factor 1/{a} is missing",
+    "1/m": "it is divided by {a} once too often",
+    "2m": "the factor 1/(2{a}) is missing",
+    "m/2": "the factor 2/{a} is missing",
+    "2/m": "a factor 2/{a} too many",
+    "2": "a factor 2 too many",
+    "½": "a factor 2 is missing",
+}
 EXACT = 1e-6  # relative: how near a factor must be to be called by its name
 
 
@@ -19,6 +28,19 @@ def factor_name(factor: float, sizes: Mapping[str, int], close: float = EXACT) -
     """
     found = next(_known(abs(factor), sizes, close), None)
     return "" if found is None else ("−" if factor < 0 else "") + found[0]
+
+
+def factor_means(called: str, axes: Iterable[str]) -> str:
+    """What usually stands behind a factor of this name; "" if nothing is usual.
+
+    >>> factor_means("1/k", ["m", "k"]), factor_means("½", [])
+    ('it is divided by k once too often', 'a factor 2 is missing')
+    """
+    for axis in (*axes, ""):
+        for pattern, says in MEANS.items():
+            if called == pattern.replace("m", axis) and ("m" not in pattern or axis):
+                return says.format(a=axis)
+    return ""
 
 
 def factor_value(factor: float, sizes: Mapping[str, int], close: float = EXACT) -> Expr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from chainrule.diagnose.factors import factor_name
+from chainrule.diagnose.factors import factor_means, factor_name
 from chainrule.diagnose.passes import Pass
 from chainrule.diagnose.report import Mistake
 from chainrule.diagnose.search import Found, Theirs
@@ -19,15 +19,6 @@ from chainrule.ops import expand
 from chainrule.plan.simplify import simplify
 
 LONGEST = 300  # characters of a formula that helps
-FACTOR_MEANS = {
-    "m": "the factor 1/{a} is missing",
-    "1/m": "it is divided by {a} once too often",
-    "2m": "the factor 1/(2{a}) is missing",
-    "m/2": "the factor 2/{a} is missing",
-    "2/m": "a factor 2/{a} too many",
-    "2": "a factor 2 too many",
-    "½": "a factor 2 is missing",
-}
 
 
 class Words:
@@ -156,13 +147,8 @@ class Words:
         return factor_name(found.factor, self.sizes) or f"{found.factor:.6g}".replace("-", "−")
 
     def _meaning(self, factor: str) -> str:
-        if factor in ("2", "½"):
-            return f": {FACTOR_MEANS[factor]}"
-        for axis in self.sizes:
-            for pattern, says in FACTOR_MEANS.items():
-                if pattern not in ("2", "½") and factor == pattern.replace("m", axis):
-                    return f": {says.format(a=axis)}"
-        return ""
+        says = factor_means(factor, self.sizes)
+        return f": {says}" if says else ""
 
     def _evidence(self, found: Found, theirs: Theirs) -> str:
         entries = sum(theirs.column(p).size for p in found.explains) // len(theirs.points)

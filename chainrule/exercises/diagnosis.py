@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.diagnose.checking import check_backward
-from chainrule.diagnose.factors import factor_name
+from chainrule.diagnose.factors import factor_means, factor_name
 from chainrule.errors import ChainruleError
 from chainrule.exercises.network import SIZES, Network
+from chainrule.expr import EXAMPLES
 from chainrule.run.bind import Array
 
 # What share of the points an answer with one mistake keeps: those below, or `ONE_MISTAKE`.
@@ -123,18 +124,16 @@ def _multiple(name: str, pairs: Sequence[tuple[Array, Array]]) -> Finding | None
     )
 
 
+SQUARES = {
+    "2": "the ½ in front of the loss cancels the 2 of the square, or a 2 was counted twice",
+    "½": "the derivative of a square brings a 2",
+}
+
+
 def _hint(called: str) -> str:
-    """What usually stands behind a factor."""
-    said = {
-        "2": ": the ½ in front of the loss cancels the 2 of the square, or a 2 was counted twice",
-        "½": ": the derivative of a square brings a 2",
-        "m": ": the 1/m of the mean is missing",
-        "1/m": ": it is divided by m once too often",
-        "m/2": ": the factor 2/m is missing",
-        "2m": ": the factor 1/(2m) is missing",
-        "2/m": ": the factor 2/m is there once too often",
-    }
-    return said.get(called, "")
+    """What usually stands behind a factor in these problems."""
+    says = SQUARES.get(called) or factor_means(called, (EXAMPLES,))
+    return f": {says}" if says else ""
 
 
 Backward = Callable[[Network, Mapping[str, Array]], Array]

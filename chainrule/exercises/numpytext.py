@@ -18,9 +18,9 @@ import numpy as np
 
 from chainrule.errors import FormulaError, ShapeError, did_you_mean
 from chainrule.run.bind import Array
+from chainrule.texmath.limits import DEEPEST, refused
 
 LONGEST = 2_000  # characters of one expression
-DEEPEST = 64  # brackets or operations inside one another
 # Of one result. Two results of that size broadcast against each other, which is the most that is
 # computed before it is refused, take 32 MB.
 MOST_ENTRIES = 2_000
@@ -105,9 +105,9 @@ def parse_numpy(text: str) -> ast.expr:
             warnings.simplefilter("ignore")
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        raise _refused(text, (error.offset or 1) - 1, "this is no NumPy expression") from None
+        raise refused(text, (error.offset or 1) - 1, "this is no NumPy expression") from None
     except (ValueError, RecursionError, MemoryError):
-        raise _refused(text, 0, "this is no NumPy expression") from None
+        raise refused(text, 0, "this is no NumPy expression") from None
 
 
 def _one_line(text: str) -> str:
@@ -139,17 +139,7 @@ def _refuse_depth(text: str) -> None:
     for column, sign in enumerate(text):
         depth += (sign in "([{") - (sign in ")]}")
         if depth > DEEPEST:
-            raise _refused(text, column, f"brackets more than {DEEPEST} deep")
-
-
-def _refused(text: str, column: int, what: str, hint: str = "") -> FormulaError:
-    start = max(0, column - 38)
-    shown = "".join(c if c.isprintable() else "·" for c in text[start : start + 76])
-    below = f"\n    {shown}\n    {' ' * (column - start)}^"
-    where = f"column {column + 1}"
-    if hint:
-        return FormulaError(what, where=where, hint=hint + below)
-    return FormulaError(what + below, where=where)
+            raise refused(text, column, f"brackets more than {DEEPEST} deep")
 
 
 class _Walk:
@@ -187,7 +177,7 @@ class _Walk:
 
     def refused(self, node: ast.AST, what: str, hint: str = "") -> FormulaError:
         """The error that points at `node`."""
-        return _refused(self.text, self.column(node), what, hint)
+        return refused(self.text, self.column(node), what, hint)
 
     def column(self, node: ast.AST) -> int:
         """Where a node begins, in characters: the parser counts bytes."""

@@ -27,7 +27,7 @@ def step():
 DIAGNOSED = (
     # part, answer, kind, points kept, words of the diagnosis
     ("a", "2(ŷ - y)/m", "factor", 0, "is 2.000 times the right one in every entry"),
-    ("a", "ŷ - y", "factor", 0, "5.000 (m) times the right one in every entry: the 1/m"),
+    ("a", "ŷ - y", "factor", 0, "5.000 (m) times the right one in every entry: the factor 1/m"),
     ("b", "-A.T @ dy_hat", "sign", 1, "wrong sign in every entry"),
     ("b", "dy_hat.T @ A", "transposed", 1, "comes out transposed"),
     ("b", "Z.T @ dy_hat", "wrong cached value", 1, "computed with Z where A belongs"),
