@@ -11,7 +11,7 @@ from chainrule.auditing.reading import Part
 from chainrule.auditing.scope import Definition, Scope
 from chainrule.auditing.statements import derivative, symbol
 from chainrule.texmath import parse
-from chainrule.texmath.tree import Call, Symbol, walk
+from chainrule.texmath.tree import Call, Node, Symbol, walk
 
 SQUARED = r"squared?[ -]error|quadratic cost|mean[ -]square|\bMSE\b|sum of squares"
 WEIGHTED = r"weighted (sums?|inputs?)|linear (function|combination)"
@@ -43,7 +43,7 @@ def assumed(parts: Sequence[Part], part: Part, scope: Scope, place: int) -> Iter
             yield Definition(upper, parse(text), place, 0, f"{upper} = {text}", why)
 
 
-def _pairs(part: Part) -> Iterator[tuple[str, str, tuple[object, ...]]]:
+def _pairs(part: Part) -> Iterator[tuple[str, str, tuple[Node, ...]]]:
     for statement in part.statements:
         for instance in statement.instances[:1]:
             for side in instance.sides:
@@ -53,7 +53,7 @@ def _pairs(part: Part) -> Iterator[tuple[str, str, tuple[object, ...]]]:
                         yield *pair, instance.sides
 
 
-def _activation(upper: str, lowers: dict[str, tuple[object, ...]]) -> tuple[str, str] | None:
+def _activation(upper: str, lowers: dict[str, tuple[Node, ...]]) -> tuple[str, str] | None:
     """∂a/∂z = f′(z) says that a is f(z)."""
     for lower, sides in lowers.items():
         for side in sides:
@@ -70,7 +70,7 @@ def _activation(upper: str, lowers: dict[str, tuple[object, ...]]) -> tuple[str,
 
 
 def _weighted(
-    parts: Sequence[Part], upper: str, lowers: dict[str, tuple[object, ...]]
+    parts: Sequence[Part], upper: str, lowers: dict[str, tuple[Node, ...]]
 ) -> tuple[str, str] | None:
     """z = w a + b, where the words speak of weighted sums."""
     told = _said(parts, WEIGHTED)
@@ -94,12 +94,12 @@ def _layer(key: str) -> str:
 def _cost(
     parts: Sequence[Part],
     upper: str,
-    lowers: dict[str, tuple[object, ...]],
-    pairs: Sequence[tuple[str, str, tuple[object, ...]]],
+    lowers: dict[str, tuple[Node, ...]],
+    pairs: Sequence[tuple[str, str, tuple[Node, ...]]],
 ) -> tuple[str, str] | None:
     """C = (a − y)², where the words speak of the squared error."""
     told = _said(parts, SQUARED)
-    keys = {x.key for _, _, sides in pairs for s in sides for x in walk(s) if isinstance(x, Symbol)}  # type: ignore[arg-type]
+    keys = {x.key for _, _, sides in pairs for s in sides for x in walk(s) if isinstance(x, Symbol)}
     target = next((t for t in TARGETS if t in keys), "")
     output = next((low for low in lowers if low[:1] in ("a", "y", "h", "o")), "")
     if not told or not target or not output:

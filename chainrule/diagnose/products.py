@@ -77,10 +77,11 @@ def einsum(tape: Tape, text: Any, *operands: Any, **_: Any) -> Tracer:
 def tensordot(tape: Tape, a: Any, b: Any, axes: Any = 2) -> Tracer:
     """np.tensordot."""
     x, y = node_of(tape, a), node_of(tape, b)
+    over: tuple[list[int], ...]
     if isinstance(axes, int | np.integer):
         over = (list(range(x.value.ndim - axes, x.value.ndim)), list(range(axes)))
     else:
-        over = tuple([int(i)] if np.ndim(i) == 0 else [int(j) for j in i] for i in axes)  # type: ignore[assignment]
+        over = tuple([int(i)] if np.ndim(i) == 0 else [int(j) for j in i] for i in axes)
     left = list(LETTERS[: x.value.ndim])
     right = list(LETTERS[x.value.ndim : x.value.ndim + y.value.ndim])
     for i, j in zip(*over, strict=True):

@@ -22,7 +22,8 @@ class Size(int):
     dim: Dim
     tape: Tape
 
-    def __new__(cls, dim: Dim, tape: Tape) -> Size:  # noqa: D102
+    def __new__(cls, dim: Dim, tape: Tape) -> Size:
+        """The size of `dim`, which is a number like any other."""
         size = super().__new__(cls, dim.size)
         size.dim, size.tape = dim, tape
         return size

@@ -50,8 +50,8 @@ class PartMark:
             if line.startswith("    "):  # an excerpt with a caret stays as it is
                 lines.append(f"     {line[4:]}")
             elif line:
-                around = {"initial_indent": "     ", "subsequent_indent": "     "}
-                lines += textwrap.wrap(line, width, **around)  # type: ignore[arg-type]
+                indent = " " * 5
+                lines += textwrap.wrap(line, width, initial_indent=indent, subsequent_indent=indent)
         return "\n".join(lines)
 
 
